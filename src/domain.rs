@@ -1,0 +1,17 @@
+//! The words of the field as types, and the pure rules on them: no clock, no I/O, no randomness.
+
+pub mod account;
+pub mod delivery;
+pub mod endpoint;
+pub mod identifier;
+pub mod message;
+pub mod record;
+pub mod time;
+
+pub use account::{Account, Quota, Role};
+pub use delivery::{Action, Claim, ParkReason, State, Way};
+pub use endpoint::{Endpoint, EndpointControl, Protocol, Transport};
+pub use identifier::{AccountName, Ars, AuthorityId, Digest, EndpointId, Identifier, MessageId, ServiceKey};
+pub use message::{DeclaredAttachment, Header, SignerInfo};
+pub use record::{ContentRef, Event, Fact, FactKind, Placement, Record, StoredAttachment};
+pub use time::Timestamp;

@@ -1,0 +1,367 @@
+//! The delivery state machine. Pure: it is told the time and what happened, and answers with the
+//! next state or why there is none.
+//!
+//! Push: `Queued → (Sending ⇄ Queued)* → Delivered → Closed`.
+//! Pull: `Available → (Leased ⇄ Available)* → Closed`.
+//! Both: `Parked` (an operator must act) and `Returned` (final; the author is told).
+
+use serde::{Deserialize, Serialize};
+
+use super::{FactKind, Placement, Record, Timestamp};
+
+/// Push or pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Way {
+    /// The gateway brings it.
+    Push,
+    /// The authority fetches it.
+    Pull,
+}
+
+/// A time-limited claim of a worker or a reader on a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who holds it: a gateway instance, or a reader's account.
+    pub owner: String,
+    /// The secret that proves it.
+    pub token: uuid::Uuid,
+    /// It is void from this point on.
+    pub until: Timestamp,
+}
+
+impl Claim {
+    /// Whether it is void at `now`.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.until <= now
+    }
+}
+
+/// Why a message was set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkReason {
+    /// The authority answered that it will not take it (a 4xx other than 408, 409, 425, 429).
+    Refused,
+    /// An operator set it aside.
+    Operator,
+    /// Its endpoint is no longer in the directory.
+    EndpointGone,
+    /// Its content can't be read (checksum).
+    Corrupt,
+}
+
+/// The durable state of a message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Waits for its next attempt.
+    Queued {
+        /// Not before this point.
+        due: Timestamp,
+    },
+    /// An attempt is being made.
+    Sending {
+        /// By whom.
+        claim: Claim,
+    },
+    /// The authority has it, but has not said that it took it over.
+    Delivered,
+    /// Lies in the mailbox.
+    Available,
+    /// A reader is at it.
+    Leased {
+        /// Who.
+        claim: Claim,
+    },
+    /// Taken over by the authority. Final.
+    Closed,
+    /// Set aside for an operator.
+    Parked {
+        /// Why.
+        reason: ParkReason,
+    },
+    /// Given up; the author is told. Final.
+    Returned,
+}
+
+impl State {
+    /// The state in which an accepted or requeued message starts.
+    #[must_use]
+    pub fn initial(way: Way, due: Timestamp) -> Self {
+        match way {
+            Way::Push => Self::Queued { due },
+            Way::Pull => Self::Available,
+        }
+    }
+
+    /// Whether nothing can follow.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Closed | Self::Returned)
+    }
+
+    /// The name of the state, as APIs and tables show it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "Queued",
+            Self::Sending { .. } => "Sending",
+            Self::Delivered => "Delivered",
+            Self::Available => "Available",
+            Self::Leased { .. } => "Leased",
+            Self::Closed => "Closed",
+            Self::Parked { .. } => "Parked",
+            Self::Returned => "Returned",
+        }
+    }
+
+    /// When a worker or reader may next claim the message: the due time, or the end of the
+    /// current claim; `None` when nobody may. The due index holds exactly this.
+    #[must_use]
+    pub fn claimable_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Queued { due } => Some(*due),
+            Self::Available => Some(Timestamp(0)),
+            Self::Sending { claim } | Self::Leased { claim } => Some(claim.until),
+            Self::Delivered | Self::Closed | Self::Parked { .. } | Self::Returned => None,
+        }
+    }
+}
+
+/// What is to happen to a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A worker starts an attempt, or a reader takes a lease. Counts as an attempt.
+    Claim(Claim),
+    /// The attempt under `token` succeeded.
+    Succeeded {
+        /// The claim's secret.
+        token: uuid::Uuid,
+        /// The authority said that it took the message over (2xx other than 202).
+        taken_over: bool,
+        /// For the history, e.g. `HTTP 201`.
+        detail: String,
+    },
+    /// The attempt under `token` failed; the next one is due then.
+    Failed {
+        /// The claim's secret.
+        token: uuid::Uuid,
+        /// Not before this point.
+        due: Timestamp,
+        /// Why, e.g. `HTTP 503`.
+        detail: String,
+    },
+    /// The attempt under `token` met a refusal that repeating can't change.
+    Refused {
+        /// The claim's secret.
+        token: uuid::Uuid,
+        /// What the authority answered.
+        detail: String,
+    },
+    /// The reader needs longer.
+    Extend {
+        /// The lease's secret.
+        token: uuid::Uuid,
+        /// New end.
+        until: Timestamp,
+    },
+    /// The reader gives the lease back.
+    Release {
+        /// The lease's secret.
+        token: uuid::Uuid,
+    },
+    /// The authority has taken the message over. Pull: under its lease; push: after `Delivered`.
+    Close {
+        /// The lease's secret; not needed for a pushed message.
+        token: Option<uuid::Uuid>,
+    },
+    /// The authority refuses the message for good: it goes back to its author.
+    Reject {
+        /// The lease's secret; not needed for a pushed message.
+        token: Option<uuid::Uuid>,
+        /// Why.
+        detail: String,
+    },
+    /// Set aside.
+    Park {
+        /// Why.
+        reason: ParkReason,
+        /// In words.
+        detail: String,
+    },
+    /// Start again at the present placement, now.
+    Retry {
+        /// Who and why.
+        detail: String,
+    },
+    /// Start again at another placement, now.
+    Reroute {
+        /// The new placement.
+        placement: Placement,
+        /// Who and why.
+        detail: String,
+    },
+    /// Give up.
+    Return {
+        /// Why.
+        detail: String,
+    },
+    /// Note that the message is late. Changes nothing else.
+    Warn {
+        /// How late.
+        detail: String,
+    },
+}
+
+/// Why an action can't be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPossible {
+    /// The message is claimed by somebody else, or not due yet.
+    #[error("the message is claimed or not due yet")]
+    Claimed,
+    /// The claim ran out, was given back, or never was.
+    #[error("the lease is lost; fetch the message again")]
+    LeaseLost,
+    /// The message's state doesn't allow it.
+    #[error("the message's state does not allow this")]
+    State,
+    /// The message has already been closed; closing again is harmless.
+    #[error("the message is closed already")]
+    AlreadyClosed,
+}
+
+/// Applies `action` to `record` at `now`: the record as it will be, one version on, with the
+/// facts added. The caller commits it against the version it read.
+///
+/// # Errors
+/// [`NotPossible`] when the state does not allow the action; the record is untouched.
+pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, NotPossible> {
+    let mut next = record.clone();
+    next.version += 1;
+    match action {
+        Action::Claim(claim) => start(&mut next, claim, now)?,
+        Action::Succeeded { token, taken_over, detail } => {
+            holds(&record.state, token, now, Way::Push)?;
+            next.state = State::Delivered;
+            next.remember(now, FactKind::Delivered, &detail);
+            if taken_over {
+                next.state = State::Closed;
+                next.remember(now, FactKind::Closed, "taken over with the answer");
+            }
+        }
+        Action::Failed { token, due, detail } => {
+            holds(&record.state, token, now, Way::Push)?;
+            next.state = State::Queued { due };
+            next.remember(now, FactKind::Failed, &detail);
+        }
+        Action::Refused { token, detail } => {
+            holds(&record.state, token, now, Way::Push)?;
+            next.state = State::Parked { reason: ParkReason::Refused };
+            next.remember(now, FactKind::Parked, &detail);
+        }
+        Action::Extend { token, until } => {
+            let mut claim = holds(&record.state, token, now, Way::Pull)?.clone();
+            claim.until = until.max(claim.until);
+            next.state = State::Leased { claim };
+            next.remember(now, FactKind::Extended, "");
+        }
+        Action::Release { token } => {
+            holds(&record.state, token, now, Way::Pull)?;
+            next.state = State::Available;
+            next.remember(now, FactKind::Released, "given back");
+        }
+        Action::Close { token } => {
+            may_finish(&record.state, token, now)?;
+            next.state = State::Closed;
+            next.remember(now, FactKind::Closed, "");
+        }
+        Action::Reject { token, detail } => {
+            may_finish(&record.state, token, now)?;
+            next.state = State::Returned;
+            next.remember(now, FactKind::Returned, &detail);
+        }
+        Action::Park { reason, detail } => {
+            idle(&record.state, now)?;
+            next.state = State::Parked { reason };
+            next.remember(now, FactKind::Parked, &detail);
+        }
+        Action::Retry { detail } => {
+            idle(&record.state, now)?;
+            next.state = State::initial(record.placement.way, now);
+            next.remember(now, FactKind::Retried, &detail);
+        }
+        Action::Reroute { placement, detail } => {
+            idle(&record.state, now)?;
+            next.state = State::initial(placement.way, now);
+            next.placement = placement;
+            next.remember(now, FactKind::Rerouted, &detail);
+        }
+        Action::Return { detail } => {
+            idle(&record.state, now)?;
+            next.state = State::Returned;
+            next.remember(now, FactKind::Returned, &detail);
+        }
+        Action::Warn { detail } => {
+            if record.state.is_final() || record.warned {
+                return Err(NotPossible::State);
+            }
+            next.warned = true;
+            next.remember(now, FactKind::Warned, &detail);
+        }
+    }
+    Ok(next)
+}
+
+/// Starts an attempt or a lease. A claim that ran out (a killed worker, a reader that never came
+/// back) is noted as released before the new one starts.
+fn start(next: &mut Record, claim: Claim, now: Timestamp) -> Result<(), NotPossible> {
+    match next.state.claimable_at() {
+        Some(at) if at <= now => {}
+        Some(_) => return Err(NotPossible::Claimed),
+        None => return Err(NotPossible::State),
+    }
+    if matches!(next.state, State::Sending { .. } | State::Leased { .. }) {
+        next.remember(now, FactKind::Released, "claim ran out");
+    }
+    next.attempts = next.attempts.saturating_add(1);
+    let owner = claim.owner.clone();
+    let (state, kind) = match next.placement.way {
+        Way::Push => (State::Sending { claim }, FactKind::Sending),
+        Way::Pull => (State::Leased { claim }, FactKind::Leased),
+    };
+    next.state = state;
+    next.remember(now, kind, &owner);
+    Ok(())
+}
+
+/// The running claim under `token`. An outcome that comes after the claim ran out is still true
+/// as long as nobody else has claimed the message since, so push outcomes are taken late;
+/// leases end when they end.
+fn holds(state: &State, token: uuid::Uuid, now: Timestamp, way: Way) -> Result<&Claim, NotPossible> {
+    match (state, way) {
+        (State::Sending { claim }, Way::Push) if claim.token == token => Ok(claim),
+        (State::Leased { claim }, Way::Pull) if claim.token == token && !claim.expired(now) => Ok(claim),
+        _ => Err(NotPossible::LeaseLost),
+    }
+}
+
+/// Whether the authority may finish the message: under its lease, or after a push.
+fn may_finish(state: &State, token: Option<uuid::Uuid>, now: Timestamp) -> Result<(), NotPossible> {
+    match (state, token) {
+        (State::Delivered, _) => Ok(()),
+        (State::Leased { .. }, Some(token)) => holds(state, token, now, Way::Pull).map(|_| ()),
+        (State::Closed, _) => Err(NotPossible::AlreadyClosed),
+        (State::Leased { .. } | State::Available, _) => Err(NotPossible::LeaseLost),
+        _ => Err(NotPossible::State),
+    }
+}
+
+/// Whether an operator may act: not while an attempt or lease runs, not when all is over.
+fn idle(state: &State, now: Timestamp) -> Result<(), NotPossible> {
+    match state {
+        State::Sending { claim } | State::Leased { claim } if !claim.expired(now) => {
+            Err(NotPossible::Claimed)
+        }
+        State::Closed | State::Returned | State::Delivered => Err(NotPossible::State),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,204 @@
+//! The durable record of one message: what the ledger holds and the index serves.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AccountName, AuthorityId, DeclaredAttachment, Digest, EndpointId, Header, Identifier, MessageId,
+    SignerInfo, State, Timestamp, Way,
+};
+
+/// Facts kept per message; older ones in the middle are dropped and counted.
+pub const MAX_FACTS: usize = 64;
+/// Characters kept of a fact's detail.
+pub const MAX_DETAIL: usize = 300;
+
+/// Where octets lie in the content store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentRef {
+    /// Segment or file.
+    pub place: ContentPlace,
+    /// Length in octets.
+    pub len: u64,
+    /// SHA-256 of the octets.
+    pub sha256: Digest,
+}
+
+/// The two kinds of places of content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContentPlace {
+    /// Inside a content segment.
+    Segment {
+        /// Number of the segment.
+        segment: u64,
+        /// Offset of the first octet.
+        offset: u64,
+    },
+    /// A file of its own, by its name in the content folder.
+    File {
+        /// A UUID.
+        name: uuid::Uuid,
+    },
+}
+
+/// An attachment that was matched with its declaration and stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAttachment {
+    /// As the signed document declares it.
+    pub declared: DeclaredAttachment,
+    /// Where its octets lie.
+    pub content: ContentRef,
+}
+
+/// Where the route leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The competent authority.
+    pub authority: AuthorityId,
+    /// The identifier by which it is addressed.
+    pub reader: Identifier,
+    /// Its endpoint.
+    pub endpoint: EndpointId,
+    /// Push or pull.
+    pub way: Way,
+    /// The rule that won, one sentence.
+    pub rule: String,
+}
+
+/// One message: what it is, where it goes, how far it has come. Immutable but for `version`,
+/// `placement` (rerouting), `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts the changes; a commit names the version it was made from.
+    pub version: u64,
+    /// Order of acceptance, given by the store; unique.
+    pub sequence: u64,
+    /// The message's one name.
+    pub id: MessageId,
+    /// The account that submitted it.
+    pub account: AccountName,
+    /// Routing data.
+    pub header: Header,
+    /// Who signed it.
+    pub signer: SignerInfo,
+    /// The original octets.
+    pub document: ContentRef,
+    /// Its attachments in document order.
+    pub attachments: Vec<StoredAttachment>,
+    /// The signed receipt.
+    pub receipt: ContentRef,
+    /// Where it goes.
+    pub placement: Placement,
+    /// How far it has come.
+    pub state: State,
+    /// Attempts or leases so far.
+    pub attempts: u32,
+    /// The warning for its age has been given.
+    pub warned: bool,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// When it changed last.
+    pub changed_at: Timestamp,
+    /// Its history, oldest first.
+    pub facts: Vec<Fact>,
+    /// Facts dropped from the middle of the history.
+    pub facts_dropped: u32,
+}
+
+impl Record {
+    /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, the oldest of
+    /// the second half goes.
+    pub fn remember(&mut self, at: Timestamp, kind: FactKind, detail: &str) {
+        if self.facts.len() >= MAX_FACTS {
+            self.facts.remove(MAX_FACTS / 2);
+            self.facts_dropped = self.facts_dropped.saturating_add(1);
+        }
+        self.facts.push(Fact {
+            at,
+            kind,
+            attempt: self.attempts,
+            detail: detail.chars().take(MAX_DETAIL).collect(),
+        });
+        self.changed_at = at;
+    }
+}
+
+/// One thing that happened to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: FactKind,
+    /// Attempts counted up to then.
+    pub attempt: u32,
+    /// For people: a status code, a reason. Never payload or personal data.
+    pub detail: String,
+}
+
+/// Kinds of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FactKind {
+    /// Taken in and durable.
+    Accepted,
+    /// An attempt began.
+    Sending,
+    /// An attempt failed and will be made again.
+    Failed,
+    /// The authority has it.
+    Delivered,
+    /// A reader took a lease.
+    Leased,
+    /// A lease was lengthened.
+    Extended,
+    /// A lease was given back or ran out.
+    Released,
+    /// The authority has taken it over.
+    Closed,
+    /// Set aside for an operator.
+    Parked,
+    /// Queued again by an operator.
+    Retried,
+    /// Given another route by an operator.
+    Rerouted,
+    /// Given up; the author is told.
+    Returned,
+    /// Undelivered for long.
+    Warned,
+}
+
+impl FactKind {
+    /// A stable lower-case word for logs, metrics and APIs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Sending => "sending",
+            Self::Failed => "failed",
+            Self::Delivered => "delivered",
+            Self::Leased => "leased",
+            Self::Extended => "extended",
+            Self::Released => "released",
+            Self::Closed => "closed",
+            Self::Parked => "parked",
+            Self::Retried => "retried",
+            Self::Rerouted => "rerouted",
+            Self::Returned => "returned",
+            Self::Warned => "warned",
+        }
+    }
+}
+
+/// A committed change, told to watchers after it is durable. A hint: the index is the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The message.
+    pub id: MessageId,
+    /// The submitting account: only it and the reader may see the event.
+    pub account: AccountName,
+    /// The endpoint it goes to.
+    pub endpoint: EndpointId,
+    /// The facts that this commit added.
+    pub facts: Vec<Fact>,
+    /// The state after it.
+    pub state: State,
+}

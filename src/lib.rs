@@ -1,0 +1,21 @@
+//! Amtsweg: an interoperability gateway for signed XÖV messages.
+//!
+//! A message's way is one direction: `front` takes octets off the network, `intake` has them
+//! verified (`verify`), routed (`route`) and stored (`store`), and only then acknowledges.
+//! `deliver` pushes what is due, `mailbox` hands out what is pulled, `observe` watches.
+//!
+//! The invariants are listed in ARCHITECTURE.md; the ones that the types enforce:
+//! only [`verify`] can make a [`verify::Verified`]; [`domain`] knows no clock, no I/O and no
+//! randomness; no transport type stands outside `front` and `deliver::client`; sled is named in
+//! `store::index` alone.
+
+pub mod deliver;
+pub mod domain;
+pub mod error;
+pub mod intake;
+pub mod mailbox;
+pub mod observe;
+pub mod proto;
+pub mod route;
+pub mod store;
+pub mod verify;

@@ -12,6 +12,7 @@
 pub mod deliver;
 pub mod domain;
 pub mod error;
+pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;

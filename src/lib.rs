@@ -13,6 +13,7 @@ pub mod cli;
 pub mod deliver;
 pub mod domain;
 pub mod error;
+pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;

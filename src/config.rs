@@ -90,7 +90,7 @@ pub struct KeyPair {
 pub struct Tls {
     /// The server's certificate and key.
     pub pair: KeyPair,
-    /// CAs of the client certificates.
+    /// PEM file with the CAs of the client certificates.
     pub client_ca: PathBuf,
     /// CRLs of these CAs (file or folder).
     pub crls: Option<PathBuf>,
@@ -112,7 +112,7 @@ pub struct Limits {
     pub document: verify::Limits,
     /// Octets of one attachment.
     pub attachment: u64,
-    /// Octets of one message, document and attachments together.
+    /// Octets of one message, document and attachments together; no account's quota goes beyond.
     pub message: u64,
     /// Connections open at once on the main port.
     pub connections: usize,
@@ -124,7 +124,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's header.
     pub header: Duration,
-    /// Time for a request's body, all of it.
+    /// A request's body or an answer that makes no progress for so long is cut.
     pub body: Duration,
 }
 
@@ -135,6 +135,8 @@ pub struct ConfiguredAccount {
     pub account: Account,
     /// SHA-256 over the DER octets of its client certificates; several while one is replaced.
     pub fingerprints: Vec<Digest>,
+    /// The PEM files among them.
+    pub certificates: Vec<PathBuf>,
 }
 
 /// `[delivery]`: how the gateway calls authorities.
@@ -223,7 +225,7 @@ impl Config {
         let schemas = sections::schemas(&mut root);
         let directory = sections::directory(&mut root);
         let limits = sections::limits(&mut root);
-        let accounts = sections::accounts(&mut root);
+        let accounts = sections::accounts(&mut root, &limits);
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
         let log = sections::log(&mut root);

@@ -58,9 +58,9 @@ fn address(value: &toml::de::DeValue<'_>) -> Result<SocketAddr, String> {
 pub(super) fn tls(root: &mut Section<'_, '_>) -> Option<Tls> {
     let mut s = root.section("tls");
     let pair = key_pair(&mut s, "the server's");
-    let either = s.at(There::FileOrFolder);
-    let client_ca = s.required("client_ca", "the PEM file (or folder) of the clients' CAs", &either);
-    let crls = s.optional("crls", &either);
+    let (file, either) = (s.at(There::File), s.at(There::FileOrFolder));
+    let client_ca = s.required("client_ca", "the PEM file of the clients' CAs", file);
+    let crls = s.optional("crls", either);
     s.end();
     Some(Tls { pair: pair?, client_ca: client_ca?, crls })
 }
@@ -129,7 +129,7 @@ pub(super) fn limits(root: &mut Section<'_, '_>) -> Limits {
         buffered: s.or("buffered", 256 * MIB, octets(MIB..=1 << 40)),
         handshake: s.or("handshake", 10 * SECOND, &timeout),
         header: s.or("header", 10 * SECOND, &timeout),
-        body: s.or("body", 300 * SECOND, &timeout),
+        body: s.or("body", 30 * SECOND, &timeout),
     };
     let whole = u64::try_from(limits.document.octets).unwrap_or(u64::MAX);
     if limits.message < whole {
@@ -197,12 +197,12 @@ pub(super) fn log(root: &mut Section<'_, '_>) -> Log {
     Log { level, format }
 }
 
-pub(super) fn accounts(root: &mut Section<'_, '_>) -> Vec<ConfiguredAccount> {
+pub(super) fn accounts(root: &mut Section<'_, '_>, limits: &Limits) -> Vec<ConfiguredAccount> {
     let mut accounts = Vec::new();
     let mut names: HashMap<AccountName, usize> = HashMap::new();
     let mut owners: HashMap<Digest, AccountName> = HashMap::new();
     for (index, mut s) in root.sections("account").into_iter().enumerate() {
-        let account = account(&mut s);
+        let account = account(&mut s, limits);
         if let Some(account) = account {
             if let Some(first) = names.insert(account.account.name.clone(), index + 1) {
                 s.fault("name", format!("is the name of account[{first}] too: give each its own"));
@@ -222,7 +222,7 @@ pub(super) fn accounts(root: &mut Section<'_, '_>) -> Vec<ConfiguredAccount> {
     accounts
 }
 
-fn account(s: &mut Section<'_, '_>) -> Option<ConfiguredAccount> {
+fn account(s: &mut Section<'_, '_>, limits: &Limits) -> Option<ConfiguredAccount> {
     let name = s.required("name", "the account's name, e.g. \"portal\"", parsed::<AccountName>);
     let file = s.at(There::File);
     let given = s.has("certificate") || s.has("fingerprint");
@@ -231,8 +231,8 @@ fn account(s: &mut Section<'_, '_>) -> Option<ConfiguredAccount> {
     if !given {
         s.fault("certificate", "is missing: write the client certificate's PEM file, or its fingerprint");
     }
-    for path in files {
-        match first_certificate(&path) {
+    for path in &files {
+        match first_certificate(path) {
             Ok(digest) => fingerprints.push(digest),
             Err(problem) => s.fault("certificate", problem),
         }
@@ -241,7 +241,7 @@ fn account(s: &mut Section<'_, '_>) -> Option<ConfiguredAccount> {
     fingerprints.dedup();
     let roles = s.required("roles", "a list of portal, authority, operator", list(role));
     let identifiers = s.or("identifiers", Vec::new(), list(parsed::<Identifier>));
-    let quota = quota(s);
+    let quota = quota(s, limits.message);
     let roles = roles?;
     if roles.is_empty() {
         s.fault("roles", "is empty: write at least one of portal, authority, operator");
@@ -251,16 +251,16 @@ fn account(s: &mut Section<'_, '_>) -> Option<ConfiguredAccount> {
         s.fault("identifiers", "is empty: portals and authorities need at least one prefix:key");
     }
     let account = Account { name: name?, roles, identifiers, quota };
-    Some(ConfiguredAccount { account, fingerprints })
+    Some(ConfiguredAccount { account, fingerprints, certificates: files })
 }
 
-fn quota(s: &mut Section<'_, '_>) -> Quota {
+fn quota(s: &mut Section<'_, '_>, message: u64) -> Quota {
     let mut q = s.section("quota");
     let quota = Quota {
         in_flight: q.or("in_flight", 64, count(0..=100_000)),
         messages_per_minute: u32::try_from(q.or("messages_per_minute", 6_000, number(0..=10_000_000)))
             .unwrap_or(u32::MAX),
-        message_octets: q.or("message", 512 * MIB, octets(0..=1 << 40)),
+        message_octets: q.or("message", message, octets(0..=message)),
     };
     q.end();
     quota

@@ -58,8 +58,7 @@ impl Health {
 
 /// Octets free for this process on the disk of `folder`.
 fn free(folder: &std::path::Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    fs2::available_space(folder).ok()
 }
 
 #[cfg(test)]

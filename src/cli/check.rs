@@ -18,18 +18,6 @@ use crate::verify::schema::Schemas;
 use crate::verify::trust::Trust;
 use crate::verify::{Came, Limits, Settings, SignatureReport, Verifier};
 
-/// The bounds that the gateway has by default.
-const LIMITS: Limits = Limits {
-    octets: 16 << 20,
-    depth: 64,
-    attributes: 64,
-    name: 256,
-    namespaces: 64,
-    elements: 1_000_000,
-    text: 16 << 20,
-    attachments: 64,
-};
-
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -151,19 +139,12 @@ pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
                 folder.display()
             )));
         }
-        let path = folder.join("rules.toml");
-        match std::fs::read_to_string(&path) {
-            Ok(toml) => rules
-                .add(&toml)
-                .map_err(|faults| Fault::all(&format!("cannot use {}", path.display()), &faults))?,
-            // A set without rules serves standards whose rules are built in.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Fault::file("read", &path, &e)),
-        }
+        // A set without rules serves standards whose rules are built in.
+        rules.add_folder(folder).map_err(|faults| Fault::all("cannot use the header rules", &faults))?;
     }
     let sets = Schemas::load(schemas).map_err(|faults| Fault::all("cannot use the schemas", &faults))?;
     Ok(Verifier::new(Settings {
-        limits: LIMITS,
+        limits: Limits::default(),
         rules: Arc::new(rules),
         schemas: Arc::new(sets),
         trust: Arc::new(trust),
@@ -172,7 +153,7 @@ pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
 
 /// The document, or the refusal for one over the limit.
 fn document(path: &Path) -> Result<Result<Bytes, Refusal>, Fault> {
-    let bound = LIMITS.octets;
+    let bound = Limits::default().octets;
     Ok(match read(path, bound)? {
         Input::Whole(octets) => Ok(octets.into()),
         Input::TooLarge => Err(Refusal::new(

@@ -92,17 +92,20 @@ fn judge(
     args: &VerifyArgs,
 ) -> Result<Result<SignatureReport, Refusal>, Fault> {
     let now = Timestamp::now();
-    if !args.schemas.is_empty() && !args.attach.is_empty() {
+    let report = match verifier.signature(octets, now) {
+        Ok(report) => report,
+        refused => return Ok(refused),
+    };
+    let checked = if args.schemas.is_empty() {
+        Ok(())
+    } else if args.attach.is_empty() {
+        // What is declared can't be compared with what did not come.
+        verifier.validate(octets).map(|_| ())
+    } else {
         let came = args.attach.iter().map(|p| came(p)).collect::<Result<Vec<_>, _>>()?;
-        if let Err(refusal) = verifier.verify(octets.clone(), &came, now) {
-            return Ok(Err(refusal));
-        }
-    } else if !args.schemas.is_empty()
-        && let Err(refusal) = verifier.validate(octets)
-    {
-        return Ok(Err(refusal));
-    }
-    Ok(verifier.signature(octets, now))
+        verifier.verify(octets.clone(), &came, now).map(|_| ())
+    };
+    Ok(checked.map(|()| report))
 }
 
 /// Runs `validate`.

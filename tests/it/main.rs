@@ -1,1 +1,4 @@
 //! Behaviour against the real server. One binary.
+
+mod front;
+mod support;

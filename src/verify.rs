@@ -145,3 +145,16 @@ impl Verifier {
         todo!()
     }
 }
+
+#[cfg(test)]
+impl Verified {
+    /// A message as if it had been verified, for tests of the rooms behind `verify`.
+    pub(crate) fn for_tests(
+        octets: Bytes,
+        header: Header,
+        signer: SignerInfo,
+        attachments: Vec<DeclaredAttachment>,
+    ) -> Self {
+        Self { octets, header, signer, attachments }
+    }
+}

@@ -2,5 +2,7 @@
 
 mod cli;
 mod deploy;
+mod front;
 mod pages;
+mod support;
 mod xmlsec;

@@ -330,3 +330,16 @@ fn matching(declared: &[DeclaredAttachment], came: &[Came]) -> Result<(), Refusa
     }
     Ok(())
 }
+
+#[cfg(test)]
+impl Verified {
+    /// A message as if it had been verified, for tests of the rooms behind `verify`.
+    pub(crate) fn for_tests(
+        octets: Bytes,
+        header: Header,
+        signer: SignerInfo,
+        attachments: Vec<DeclaredAttachment>,
+    ) -> Self {
+        Self { octets, header, signer, attachments }
+    }
+}

@@ -1,0 +1,6 @@
+//! The store as a whole: what it answers, and what it still knows after every kind of stop.
+
+mod crash;
+mod fixture;
+mod model;
+mod ports;

@@ -51,7 +51,7 @@ impl Trust {
     /// No anchors at all: every signer is untrusted.
     #[must_use]
     pub fn none() -> Self {
-        Self {}
+        Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() }
     }
 
     /// Reads anchors (a PEM file, or a folder of them) and CRLs (PEM or DER, a file or folder).

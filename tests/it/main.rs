@@ -1,3 +1,4 @@
 //! Behaviour against the real server. One binary.
+mod app;
 mod deploy;
 mod pages;

@@ -1,0 +1,7 @@
+//! The gateway as a whole: start, reload, stop, watching, checking.
+
+mod checking;
+mod lifecycle;
+mod reload;
+mod site;
+mod watching;

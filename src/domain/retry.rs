@@ -165,10 +165,7 @@ mod tests {
         assert_eq!(backoff.due(Timestamp(5), 1, 0, None), Timestamp(5));
         let asked = Some(Duration::from_secs(7));
         assert_eq!(backoff.due(Timestamp(5), 1, 0, asked), Timestamp(7005));
-        assert_eq!(
-            backoff.due(Timestamp(5), 1, 0, Some(Duration::from_secs(1_000_000))),
-            Timestamp(10_005)
-        );
+        assert_eq!(backoff.due(Timestamp(5), 1, 0, Some(Duration::from_secs(1_000_000))), Timestamp(10_005));
     }
 
     #[test]

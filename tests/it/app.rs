@@ -1,5 +1,6 @@
 //! The gateway as a whole: start, reload, stop, watching, checking.
 
+mod binary;
 mod checking;
 mod lifecycle;
 mod reload;

@@ -39,7 +39,8 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     let (addr, operators) = (app.addr(), app.operators_addr());
     let document = site.message(uuid::Uuid::new_v4());
     let (head, tail) = document.split_at(document.len() / 2);
-    let chunk = |octets: &[u8]| proto::SubmitChunk { part: Some(Part::Document(Bytes::copy_from_slice(octets))) };
+    let chunk =
+        |octets: &[u8]| proto::SubmitChunk { part: Some(Part::Document(Bytes::copy_from_slice(octets))) };
     let (send, chunks) = mpsc::channel(1);
     let mut portal = site.portal(&app).await;
     let answer = tokio::spawn(async move { portal.submit_stream(ReceiverStream::new(chunks)).await });
@@ -52,7 +53,10 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
 
     let stopping = tokio::spawn(app.shutdown());
     until("it is not ready any more", || async {
-        watched.get("/health/ready").await.is_some_and(|(status, text)| status == 503 && text.contains("stopping"))
+        watched
+            .get("/health/ready")
+            .await
+            .is_some_and(|(status, text)| status == 503 && text.contains("stopping"))
     })
     .await;
     until("the main port is closed", || async { tokio::net::TcpStream::connect(addr).await.is_err() }).await;

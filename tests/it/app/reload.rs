@@ -45,10 +45,8 @@ async fn accounts_come_and_go_and_what_needs_a_restart_is_named() {
     site.edit("amtsweg.toml", "identifiers = [\"psw:06000001\"]", "identifiers = [\"psw:06000002\"]");
     site.edit("amtsweg.toml", "drain = \"10 s\"", "drain = \"11 s\"");
     assert_eq!(app.reload().await.unwrap(), ["gateway"]);
-    let request = proto::SubmitRequest {
-        document: site.message(uuid::Uuid::new_v4()),
-        attachments: Vec::new(),
-    };
+    let request =
+        proto::SubmitRequest { document: site.message(uuid::Uuid::new_v4()), attachments: Vec::new() };
     let refused = site.portal(&app).await.submit(request).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
     assert!(refused.message().contains("AW-0140"), "{refused}");

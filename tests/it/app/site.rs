@@ -11,7 +11,7 @@ use amtsweg::proto;
 use amtsweg::proto::mailbox_client::MailboxClient;
 use amtsweg::proto::routing_client::RoutingClient;
 use amtsweg::proto::submission_client::SubmissionClient;
-use amtsweg::route::files::Files;
+use amtsweg::route::Files;
 use amtsweg::verify::sign::{Canonicalisation, Hash, Profile, Signer};
 use bytes::Bytes;
 use tonic::transport::Channel;
@@ -103,8 +103,7 @@ impl Site {
 fn sign(pki: &Path, document: &str) -> Bytes {
     let read = |name: &str| std::fs::read(pki.join(name)).unwrap();
     let signer = Signer::from_pem(&read("signer.pem"), &read("signer.key")).unwrap();
-    let profile =
-        Profile { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false };
+    let profile = Profile { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false };
     signer.sign(document.as_bytes(), profile).unwrap().into()
 }
 

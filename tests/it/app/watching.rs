@@ -32,7 +32,8 @@ fn tls(site: &Site) -> rustls::ClientConfig {
 }
 
 pub fn client(site: &Site, addr: SocketAddr) -> Client {
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls(site)).https_only().enable_http1().build();
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls(site)).https_only().enable_http1().build();
     let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
     Client { addr, http }
 }
@@ -75,7 +76,9 @@ async fn metrics_and_health_are_told_on_loopback_without_a_certificate() {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
     // Two of them need a push endpoint with messages; the others are always there.
-    for name in SCRAPED.iter().filter(|name| !["amtsweg_breaker_open", "amtsweg_attempts_in_flight"].contains(name)) {
+    for name in
+        SCRAPED.iter().filter(|name| !["amtsweg_breaker_open", "amtsweg_attempts_in_flight"].contains(name))
+    {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
     }
     assert!(text.contains("amtsweg_certificate_expiry_days{certificate=\"signing\"} 39"), "{text}");

@@ -1,5 +1,6 @@
 //! Behaviour against the real server. One binary.
 
+mod app;
 mod cli;
 mod deploy;
 mod front;

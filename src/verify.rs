@@ -224,7 +224,10 @@ pub fn verify_signature(
 }
 
 /// The header and the declared attachments.
-fn picked(passed: &mut Passed<'_, '_>, limits: &Limits) -> Result<(Header, Vec<DeclaredAttachment>), Refusal> {
+fn picked(
+    passed: &mut Passed<'_, '_>,
+    limits: &Limits,
+) -> Result<(Header, Vec<DeclaredAttachment>), Refusal> {
     let Some(picker) = passed.picker.take() else {
         return Err(Refusal::new(Code::UnknownStandard, "no header rule is loaded; load a schema set"));
     };

@@ -2,5 +2,7 @@
 
 mod crash;
 mod fixture;
+mod measure;
 mod model;
 mod ports;
+mod records;

@@ -1,4 +1,6 @@
 //! Behaviour against the real server. One binary.
+
 mod app;
 mod deploy;
 mod pages;
+mod xmlsec;

@@ -1,5 +1,7 @@
 //! Intake: verify, route, store, and only then acknowledge.
 
+mod papers;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -97,7 +99,7 @@ impl Intake {
         let (placement, _) = self.parts.directory.load().route(header, at.date())?;
         let id = MessageId::new(&self.parts.gateway, uuid::Uuid::now_v7())
             .map_err(|e| internal(format!("the gateway's name makes no message id: {e}")))?;
-        let receipt = self.sign_receipt(&id, &verified, digest, &placement, at)?;
+        let receipt = papers::receipt(&self.parts, &id, &verified, digest, &placement, at)?;
         let account = account.name.clone();
         let new = NewMessage {
             id,
@@ -139,6 +141,14 @@ impl Intake {
             .await?;
         entitled(account, &header)?;
         self.parts.directory.load().route(&header, now.date())
+    }
+
+    /// The signed `antrag.rueckweisung.0120` for a returned message, made on demand.
+    ///
+    /// # Errors
+    /// AW-0500.
+    pub fn refusal(&self, record: &Record) -> Result<Bytes, Refusal> {
+        papers::refusal(&self.parts, record)
     }
 
     async fn verify(&self, document: Bytes, came: Vec<Came>, now: Timestamp) -> Result<Verified, Refusal> {
@@ -227,26 +237,5 @@ pub(crate) fn store_refusal(error: StoreError) -> Refusal {
         fault @ (StoreError::Corrupt { .. } | StoreError::Closed(_) | StoreError::Io { .. }) => {
             internal(fault.to_string())
         }
-    }
-}
-
-impl Intake {
-    fn sign_receipt(
-        &self,
-        _id: &MessageId,
-        _message: &Verified,
-        _digest: Digest,
-        _placement: &Placement,
-        _at: Timestamp,
-    ) -> Result<Bytes, Refusal> {
-        Err(internal("receipts come with the messages of the gateway".to_owned()))
-    }
-
-    /// The signed `antrag.rueckweisung.0120` for a returned message.
-    ///
-    /// # Errors
-    /// AW-0500.
-    pub async fn refusal(&self, record: &Record) -> Result<Bytes, Refusal> {
-        Err(internal(format!("{}: refusals come with the messages of the gateway", record.id)))
     }
 }

@@ -84,6 +84,7 @@ pub fn meaning(code: Code) -> Meaning {
         Code::NobodyCompetent => row("nobody competent", no, &["9031"], Grpc::NotFound, H::NOT_FOUND),
         Code::NotConnected => row("competent but not connected", no, &["9031"], pre, H::UNPROCESSABLE_ENTITY),
         Code::Ambiguous => row("competence ambiguous", no, &["9031"], pre, H::UNPROCESSABLE_ENTITY),
+        Code::Returned => row("returned", no, &["9032"], pre, H::UNPROCESSABLE_ENTITY),
         Code::Overloaded => {
             later(2, row("overloaded", no, &["9030"], Grpc::Unavailable, H::SERVICE_UNAVAILABLE))
         }

@@ -140,5 +140,5 @@ pub(super) async fn refusal(
         )
         .into());
     }
-    Ok(answer(StatusCode::OK, core.parts.intake.refusal(&record).await?))
+    Ok(answer(StatusCode::OK, core.parts.intake.refusal(&record)?))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use amtsweg::domain::Quota;
 use amtsweg::front::Limits;
 use axum::body::Body;
 use axum::http::Method;
@@ -164,7 +165,9 @@ async fn connections_beyond_the_bound_wait_for_others_to_end() {
 
 #[tokio::test]
 async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
-    let gateway = Gateway::start(Options::default()).await;
+    let usual = Options::default();
+    let quota = Quota { in_flight: 1, ..usual.quota };
+    let gateway = Gateway::start(Options { quota, ..usual }).await;
     let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
     let document = Draft::default().signed(&gateway.pki.signer("signer"));
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
@@ -173,9 +176,11 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     let request = request.body(body).unwrap();
     let (half, other) = document.split_at(100);
     let (half, other) = (Bytes::copy_from_slice(half), Bytes::copy_from_slice(other));
-    let sending = tokio::spawn(async move { portal.try_send(request).await.unwrap() });
+    let sender_of = portal.clone();
+    let sending = tokio::spawn(async move { sender_of.try_send(request).await.unwrap() });
     sender.send(Ok(half)).await.unwrap();
-    sender.reserve().await.unwrap();
+    // The one request that the account may have in work is in work once another one is refused.
+    timeout(SOON, async { while portal.get("/v1/messages/x").await.code() != "AW-0303" {} }).await.unwrap();
     let addr = gateway.addr;
     let stopping = tokio::spawn(gateway.stop());
     // Once nothing listens any more, the stop has begun.

@@ -149,6 +149,20 @@ async fn unknown_ids_and_lost_leases(gateway: &Gateway, portal: &Client, seen: &
     seen.insert(Code::LeaseLost);
 }
 
+/// The one code that stands in no answer but in the signed refusal of a returned message.
+async fn returned(gateway: &Gateway, portal: &Client, seen: &mut BTreeSet<Code>) {
+    let document = Draft::default().signed(&gateway.pki.signer("signer"));
+    let id = portal.submit(&document, &[]).await.unwrap().message_id;
+    let authority = Client::new(&gateway.pki, gateway.addr, Some("authority"));
+    let fetched = authority.get(&format!("/v1/mailbox/{id}")).await;
+    let lease = [("amtsweg-lease", fetched.headers["amtsweg-lease"].to_str().unwrap())];
+    authority.post(&format!("/v1/mailbox/{id}/reject"), &lease, "Unterschrift fehlt").await;
+    let refusal = portal.get(&format!("/v1/messages/{id}/refusal")).await;
+    let text = String::from_utf8_lossy(&refusal.body);
+    assert!(text.contains("fehler>AW-0204<") && text.contains("Unterschrift fehlt"), "{text}");
+    seen.insert(Code::Returned);
+}
+
 /// The store is closed underneath: nothing is accepted, and the caller is told so.
 async fn closed_store(seen: &mut BTreeSet<Code>) {
     let gateway = Gateway::start(Options::default()).await;
@@ -169,6 +183,7 @@ async fn every_code_comes_through_both_fronts_as_the_table_says() {
     }
     used_ids(&gateway, &portal, &mut seen).await;
     unknown_ids_and_lost_leases(&gateway, &portal, &mut seen).await;
+    returned(&gateway, &portal, &mut seen).await;
     gateway.stop().await;
     let usual = Options::default;
     special(Options { crl: "crl-stale.pem", ..usual() }, Code::RevocationUnknown, &mut seen).await;

@@ -65,8 +65,8 @@ async fn a_stream_of_chunks_is_one_message() {
         futures_util::stream::iter(parts.into_iter().map(|p| SubmitChunk { part: Some(p) }))
     };
     let accepted = portal.submission().submit_stream(stream(parts.clone())).await.unwrap().into_inner();
-    let report = portal.submission().get_status(StatusRequest { message_id: accepted.message_id });
-    let report = report.await.unwrap().into_inner();
+    let request = StatusRequest { message_id: accepted.message_id };
+    let report = portal.submission().get_status(request).await.unwrap().into_inner();
     assert_eq!(report.attachments.iter().map(|a| a.size).collect::<Vec<_>>(), [200_000, 70_000]);
     // Out of order, or without a document: refused with a sentence.
     let turned: Vec<_> = parts.iter().rev().cloned().collect();

@@ -61,8 +61,7 @@ impl Trust {
     /// A sentence per fault: nothing there, not a certificate, not a CRL.
     pub fn load(anchors: &Path, crls: Option<&Path>) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
-        let mut trust =
-            Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() };
+        let mut trust = Self::none();
         for (path, octets) in files(anchors, &mut faults) {
             trust
                 .add_anchors(&octets)
@@ -94,11 +93,16 @@ impl Trust {
     /// # Errors
     /// A sentence per fault.
     pub fn from_octets(anchors: &[u8], crls: &[Vec<u8>]) -> Result<Self, Vec<String>> {
-        let mut trust =
-            Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() };
+        let mut trust = Self::none();
         let mut faults: Vec<String> = trust.add_anchors(anchors).err().into_iter().collect();
         faults.extend(crls.iter().filter_map(|crl| trust.add_crls(crl).err()));
         if faults.is_empty() { Ok(trust) } else { Err(faults) }
+    }
+
+    /// Without any anchor: nobody is trusted (where only the form of documents is checked).
+    #[must_use]
+    pub fn none() -> Self {
+        Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() }
     }
 
     /// How many anchors and CRLs it holds.

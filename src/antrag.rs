@@ -238,7 +238,7 @@ impl Receipt<'_> {
         w.leaf("angenommen", &self.accepted_at.to_string());
         w.open("weg");
         w.leaf("behoerde", self.placement.authority.as_str());
-        w.leaf("leser", self.placement.reader.as_str());
+        w.leaf("empfaenger", self.placement.reader.as_str());
         w.leaf("endpunkt", self.placement.endpoint.as_str());
         w.leaf(
             "art",

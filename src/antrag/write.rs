@@ -79,10 +79,10 @@ impl Writer {
             self.leaf("nachrichtenID", id.as_str());
         }
         if let Some(author) = about.author {
-            self.leaf("autor", author.as_str());
+            self.leaf("urheber", author.as_str());
         }
         if let Some(uuid) = about.uuid {
-            self.leaf("nachrichtenUUID", &uuid.to_string());
+            self.leaf("uuid", &uuid.to_string());
         }
         self.leaf("groesse", &about.size.to_string());
         self.leaf("sha256", &about.sha256.to_string());

@@ -2,7 +2,7 @@
 //! applications, one authority that is pushed to and fails at first, one that pulls. Everything
 //! is real: the ports, the certificates, the signatures, the store.
 
-mod application;
+mod again;
 mod authority;
 mod campaign;
 mod cases;
@@ -129,6 +129,7 @@ impl Scene {
         let verifier = Arc::new(inbox::verifier(&folder.pki())?);
         let inbox = Inbox::open(authority::folder(&folder.path(""), "pushed-to"), verifier.clone())?;
         let pushed_to = PushedTo::start(listener, &folder.pki(), inbox, stop.clone())?;
+        log_to(&folder.path("amtsweg.log"))?;
         let app = start_gateway(&folder, args.once).await?;
         let portal = connect(&folder, app.addr(), "portal").await?;
         let operator = connect(&folder, app.operators_addr(), "operator").await?;
@@ -148,7 +149,7 @@ impl Scene {
         let portal = cases::Portal::open(&self.folder)?;
         samples::write(&self.folder, &portal, &self.verifier)?;
         let mut faults = Vec::new();
-        let (finished, left) = cases::finish_old(&self.operator, voice).await?;
+        let (finished, left) = again::finish_old(&self.operator, voice).await?;
         faults.extend(left);
         let good = portal.good(messages)?;
         voice.tell(format!("\n{messages} applications, handed in over gRPC with mutual TLS:"))?;
@@ -160,7 +161,7 @@ impl Scene {
         let took = begun.elapsed();
         if let Some(first) = first {
             voice.tell("\nThe first one handed in again:")?;
-            if let Err(why) = cases::again(&self.portal, &first, &outcome, voice).await? {
+            if let Err(why) = again::hand_in(&self.portal, &first, &outcome, voice).await? {
                 faults.push(why);
             }
         }
@@ -211,6 +212,17 @@ impl Scene {
         drop((self.portal, self.operator));
         self.app.shutdown().await;
     }
+}
+
+/// The gateway's log goes to a file beside its data: the terminal belongs to the messages.
+fn log_to(path: &Path) -> Result<(), Fault> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(|e| Fault::file("write", path, &e))?;
+    let filter = tracing_subscriber::EnvFilter::new("warn,amtsweg=info");
+    let log = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
+    // A log that is there already stays: the demo works without its own.
+    let _ = log.with_env_filter(filter).with_writer(std::sync::Mutex::new(file)).try_init();
+    Ok(())
 }
 
 /// Starts the gateway of the folder's configuration; on free ports for `--once`.

@@ -43,6 +43,15 @@ pub struct SubmitArgs {
     pub json: bool,
 }
 
+/// An attachment to hand in.
+#[derive(Clone, Debug)]
+pub enum Enclosure {
+    /// A file, streamed from disk.
+    File(PathBuf),
+    /// Octets in memory, with their name.
+    Memory(String, Bytes),
+}
+
 /// Runs `submit`.
 ///
 /// # Errors
@@ -58,7 +67,8 @@ pub async fn run(args: SubmitArgs) -> Done {
         }
     };
     let channel = args.connection.open().await?;
-    let answer = match submit(channel, document, &args.attach).await? {
+    let enclosures = args.attach.iter().cloned().map(Enclosure::File).collect();
+    let answer = match submit(channel, document, enclosures).await? {
         Ok(answer) => answer,
         Err(status) => return refused(&status, args.json),
     };
@@ -76,14 +86,14 @@ pub async fn run(args: SubmitArgs) -> Done {
     Ok(Ended::Well)
 }
 
-/// Hands in a document and the files of its attachments.
+/// Hands in a document and its attachments.
 ///
 /// # Errors
 /// When a file can't be read; the gateway's own answer is the inner result.
 pub async fn submit(
     channel: Channel,
     document: Bytes,
-    attachments: &[PathBuf],
+    attachments: Vec<Enclosure>,
 ) -> Result<Result<SubmitResponse, Status>, Fault> {
     let mut client = SubmissionClient::new(channel);
     if attachments.is_empty() && document.len() <= SMALL {
@@ -91,8 +101,7 @@ pub async fn submit(
         return Ok(client.submit(request).await.map(tonic::Response::into_inner));
     }
     let (chunks, stream) = mpsc::channel(8);
-    let files = attachments.to_vec();
-    let reader = tokio::spawn(async move { feed(document, &files, &chunks).await });
+    let reader = tokio::spawn(async move { feed(document, &attachments, &chunks).await });
     let answer = client.submit_stream(ReceiverStream::new(stream)).await;
     // The gateway may refuse before it has all: then the reader finds its channel closed. A file
     // that can't be read ends the stream early, and is the better explanation of a refusal.
@@ -104,30 +113,52 @@ pub async fn submit(
 }
 
 /// Sends document and attachments in chunks; ends early without fault when nobody listens.
-async fn feed(mut document: Bytes, files: &[PathBuf], to: &mpsc::Sender<SubmitChunk>) -> Result<(), Fault> {
-    while !document.is_empty() {
-        let piece = document.split_to(CHUNK.min(document.len()));
-        if to.send(SubmitChunk { part: Some(Part::Document(piece)) }).await.is_err() {
+async fn feed(
+    document: Bytes,
+    attachments: &[Enclosure],
+    to: &mpsc::Sender<SubmitChunk>,
+) -> Result<(), Fault> {
+    let mut listened = feed_octets(document, Part::Document, to).await;
+    for attachment in attachments {
+        if !listened {
             return Ok(());
         }
-    }
-    for path in files {
-        if !feed_file(path, to).await? {
-            return Ok(());
-        }
+        listened = match attachment {
+            Enclosure::File(path) => feed_file(path, to).await?,
+            Enclosure::Memory(name, octets) => {
+                begin(name.clone(), octets.len() as u64, to).await
+                    && feed_octets(octets.clone(), Part::Content, to).await
+            }
+        };
     }
     Ok(())
 }
 
-/// Sends one attachment; false when nobody listens.
+/// Begins an attachment; false when nobody listens. Its media type is the one declared under the
+/// signature.
+async fn begin(name: String, size: u64, to: &mpsc::Sender<SubmitChunk>) -> bool {
+    let start = AttachmentStart { name, media_type: String::new(), size };
+    to.send(SubmitChunk { part: Some(Part::Attachment(start)) }).await.is_ok()
+}
+
+/// Sends octets in chunks; false when nobody listens.
+async fn feed_octets(mut octets: Bytes, part: fn(Bytes) -> Part, to: &mpsc::Sender<SubmitChunk>) -> bool {
+    while !octets.is_empty() {
+        let piece = octets.split_to(CHUNK.min(octets.len()));
+        if to.send(SubmitChunk { part: Some(part(piece)) }).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Sends one file as an attachment; false when nobody listens.
 async fn feed_file(path: &Path, to: &mpsc::Sender<SubmitChunk>) -> Result<bool, Fault> {
     let fault = |e: std::io::Error| Fault::file("read", path, &e);
     let mut file = tokio::fs::File::open(path).await.map_err(fault)?;
     let size = file.metadata().await.map_err(fault)?.len();
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    // The media type is the one declared under the signature.
-    let start = AttachmentStart { name, media_type: String::new(), size };
-    if to.send(SubmitChunk { part: Some(Part::Attachment(start)) }).await.is_err() {
+    if !begin(name, size, to).await {
         return Ok(false);
     }
     loop {

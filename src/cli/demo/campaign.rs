@@ -1,7 +1,6 @@
 //! Carries the demo's messages: hands them in as the portal does, follows each to its end, and
 //! shows its way.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use tonic::transport::Channel;
 use super::Voice;
 use crate::cli::Fault;
 use crate::cli::client::problem_of;
-use crate::cli::submit::submit;
+use crate::cli::submit::{Enclosure, submit};
 use crate::error::Code;
 use crate::proto::submission_client::SubmissionClient;
 use crate::proto::{Problem, Report, StatusRequest};
@@ -28,8 +27,8 @@ pub struct Case {
     pub place: String,
     /// The signed document.
     pub document: Bytes,
-    /// Files of its attachments.
-    pub attachments: Vec<PathBuf>,
+    /// Its attachments.
+    pub attachments: Vec<Enclosure>,
 }
 
 /// A message that was carried to `Closed`.
@@ -95,7 +94,7 @@ pub async fn carry(
 async fn one(channel: Channel, case: Case) -> Result<Carried, String> {
     let what = format!("{}, {}", case.service, case.place);
     let begun = Instant::now();
-    let answer = submit(channel.clone(), case.document, &case.attachments)
+    let answer = submit(channel.clone(), case.document, case.attachments)
         .await
         .map_err(|fault| format!("{what}: {fault}"))?
         .map_err(|status| format!("{what}: {}", refusal(&status)))?;
@@ -209,7 +208,7 @@ impl Refused {
 pub async fn provoke(channel: &Channel, cases: Vec<BadCase>, voice: Voice) -> Result<Vec<Refused>, Fault> {
     let mut all = Vec::new();
     for BadCase { case, expected } in cases {
-        let answer = submit(channel.clone(), case.document, &case.attachments).await?;
+        let answer = submit(channel.clone(), case.document, case.attachments).await?;
         let (problem, instead) = match answer {
             Ok(accepted) => (None, format!("accepted as {}", accepted.message_id)),
             Err(status) => (problem_of(&status), refusal(&status)),

@@ -24,12 +24,26 @@ pub fn write(folder: &Folder, portal: &Portal, verifier: &Arc<Verifier>) -> Resu
     make(&dir)?;
     for (i, case) in portal.plain(SAMPLES)?.into_iter().enumerate() {
         let name = format!("{:02}-{}-{}.xml", i + 1, slug(&case.service), slug(&case.place));
-        keep(&dir.join(name), &case.document, verifier)?;
+        let path = dir.join(name);
+        keep(&path, &case.document, verifier)?;
     }
+    // Apart from the others: these need `--attach`.
     let dir = dir.join("with-attachment");
     make(&dir)?;
-    let case = portal.with_attachment(&dir)?;
-    keep(&dir.join("message.xml"), &case.document, verifier)
+    let (document, attachments) = portal.with_attachment()?;
+    let path = dir.join("message.xml");
+    if keep(&path, &document, verifier)? {
+        for attachment in attachments {
+            write_new(&dir.join(slug_file(&attachment.name)), &attachment.octets, false, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// An attachment's name as a file name that needs no quoting.
+fn slug_file(name: &str) -> String {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, "bin"));
+    format!("{}.{}", slug(stem), slug(ending))
 }
 
 fn make(dir: &Path) -> Result<(), Fault> {
@@ -37,14 +51,15 @@ fn make(dir: &Path) -> Result<(), Fault> {
 }
 
 /// Writes a sample unless a good one is there: people may have handed it in, and its UUID counts.
-fn keep(path: &Path, document: &Bytes, verifier: &Verifier) -> Result<(), Fault> {
+/// True when it was written.
+fn keep(path: &Path, document: &Bytes, verifier: &Verifier) -> Result<bool, Fault> {
     if path.exists() {
         let there = Bytes::from(read_small(path)?);
         if verifier.signature(&there, Timestamp::now()).is_ok() {
-            return Ok(());
+            return Ok(false);
         }
     }
-    write_new(path, document, false, true)
+    write_new(path, document, false, true).map(|()| true)
 }
 
 /// A name as a file name: small ASCII letters, digits and hyphens.

@@ -10,6 +10,9 @@ use super::campaign::{Carried, Outcome, Refused};
 use crate::cli::Fault;
 use crate::cli::output::Table;
 
+/// Faults shown one by one.
+const SHOWN: usize = 10;
+
 /// All that a demo run did.
 pub struct Summary {
     /// The good messages.
@@ -69,11 +72,12 @@ impl Summary {
         if self.finished > 0 {
             voice.tell(format!("{} messages left from before were finished.", self.finished))?;
         }
-        self.outcome
-            .failed
-            .iter()
-            .chain(&self.faults)
-            .try_for_each(|why| voice.tell(format!("NOT GOOD: {why}")))
+        let faults: Vec<&String> = self.outcome.failed.iter().chain(&self.faults).collect();
+        faults.iter().take(SHOWN).try_for_each(|why| voice.tell(format!("NOT GOOD: {why}")))?;
+        if faults.len() > SHOWN {
+            voice.tell(format!("NOT GOOD: and {} more", faults.len() - SHOWN))?;
+        }
+        Ok(())
     }
 
     fn by_authority(&self) -> BTreeMap<(&str, &str), Vec<&Carried>> {

@@ -10,6 +10,7 @@ use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 
 use super::codes::Codes;
+use crate::antrag::NAMESPACE;
 use crate::error::{Code, Location, Refusal};
 
 /// Namespace of XML signatures.
@@ -19,11 +20,35 @@ const MAX_CODE: usize = 200;
 
 /// What a set says that goes beyond the validator.
 pub(super) struct Extra<'s> {
-    /// By namespace: elements that the set declares without a namespace only, but whose name could
-    /// be mistaken for one of this namespace.
-    pub(super) unqualified: &'s HashMap<String, HashSet<String>>,
+    /// Which names stand in which namespace.
+    pub(super) forms: &'s Forms,
     /// Its code lists.
     pub(super) codes: &'s Codes,
+}
+
+/// Which element names a set has with and which without a namespace: the validator takes either for
+/// the other. A name that is declared both ways somewhere in the set can't be told apart here.
+#[derive(Debug, Default)]
+pub(super) struct Forms {
+    /// Names declared without a namespace.
+    pub(super) bare: HashSet<String>,
+    /// By namespace: names declared in it.
+    pub(super) own: HashMap<String, HashSet<String>>,
+}
+
+impl Forms {
+    /// What is wrong with an element's namespace; `None` when nothing is.
+    fn fault(&self, namespace: &str, local: &str) -> Option<String> {
+        if namespace.is_empty() {
+            let known = self.own.values().any(|names| names.contains(local));
+            return (known && !self.bare.contains(local))
+                .then(|| format!("the element {local} needs the namespace that its schema gives it"));
+        }
+        let own = self.own.get(namespace)?;
+        (self.bare.contains(local) && !own.contains(local)).then(|| {
+            format!("the element {local} stands without a namespace in its schema; take off its prefix")
+        })
+    }
 }
 
 /// What the pass found.
@@ -39,8 +64,16 @@ pub(super) struct Scan {
 
 /// Scans a document that is UTF-8 and well-formed.
 pub(super) fn scan(text: &str, extra: &Extra<'_>) -> Result<Scan, Refusal> {
-    let mut pass =
-        Pass { text, extra, path: Vec::new(), lists: Vec::new(), found: Scan::default(), signatures: 0 };
+    let mut pass = Pass {
+        text,
+        extra,
+        path: Vec::new(),
+        lists: Vec::new(),
+        found: Scan::default(),
+        signatures: 0,
+        foreign: None,
+        domain_data: None,
+    };
     let mut reader = NsReader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
     loop {
@@ -95,6 +128,10 @@ struct Pass<'t, 's> {
     lists: Vec<Listed<'s>>,
     found: Scan,
     signatures: usize,
+    /// Depth of the open element whose namespace is foreign to the set: what is inside is not ours.
+    foreign: Option<usize>,
+    /// Children of the `fachdaten` that is open.
+    domain_data: Option<usize>,
 }
 
 impl<'s> Pass<'_, 's> {
@@ -115,26 +152,51 @@ impl<'s> Pass<'_, 's> {
             // Any element after the signature means that it is not the last child.
             self.found.signature = None;
         }
-        if let ResolveResult::Bound(Namespace(namespace)) = namespace {
-            if depth == 1 && namespace == DSIG && local == "Signature" {
-                self.signatures += 1;
-                self.found.signature = Some(at..at);
-            }
-            if self.extra.unqualified.get(namespace).is_some_and(|names| names.contains(local)) {
-                let reason = format!(
-                    "the element {local} stands without a namespace in its schema; take off its prefix"
-                );
+        let namespace =
+            if let ResolveResult::Bound(Namespace(namespace)) = namespace { namespace } else { "" };
+        if depth == 1 && namespace == DSIG && local == "Signature" {
+            self.signatures += 1;
+            self.found.signature = Some(at..at);
+        }
+        self.count_domain_data(namespace, local, depth, at)?;
+        if self.foreign.is_none() {
+            if !namespace.is_empty() && !self.extra.forms.own.contains_key(namespace) {
+                self.foreign = Some(depth);
+            } else if let Some(reason) = self.extra.forms.fault(namespace, local) {
                 return Err(Refusal::new(Code::SchemaInvalid, reason).at(self.location(at)));
             }
         }
         if local == "code"
             && let Some(listed) = self.lists.last_mut()
-            && listed.depth + 1 == depth + 1
+            && listed.depth == depth
         {
             listed.code = Some(String::new());
         }
         if !self.extra.codes.is_empty() && element.attributes_raw().contains("listURI") {
             self.listed(element, depth + 1);
+        }
+        Ok(())
+    }
+
+    /// The validator lets any number of elements pass where a wildcard allows one; of the gateway's
+    /// own messages that concerns `fachdaten` alone.
+    fn count_domain_data(
+        &mut self,
+        namespace: &str,
+        local: &str,
+        depth: usize,
+        at: usize,
+    ) -> Result<(), Refusal> {
+        if depth == 1 {
+            self.domain_data = (local == "fachdaten" && namespace == NAMESPACE).then_some(0);
+        } else if depth == 2
+            && let Some(count) = &mut self.domain_data
+        {
+            *count += 1;
+            if *count > 1 {
+                let reason = "fachdaten holds exactly one element; put what belongs together into one";
+                return Err(Refusal::new(Code::SchemaInvalid, reason).at(self.location(at)));
+            }
         }
         Ok(())
     }
@@ -178,6 +240,9 @@ impl<'s> Pass<'_, 's> {
             && signature.end == signature.start
         {
             signature.end = after;
+        }
+        if self.foreign == Some(depth - 1) {
+            self.foreign = None;
         }
         self.path.pop();
     }

@@ -1,6 +1,6 @@
 //! One compiled schema set.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use fastxml::error::StructuredError;
 use fastxml::schema::{Schema, Validator};
 
 use super::codes::Codes;
-use super::scan::{DSIG, Extra, scan};
+use super::scan::{DSIG, Extra, Forms, scan};
 use super::sources::Sources;
 use super::survey::{Survey, survey};
 use super::words;
@@ -24,8 +24,7 @@ pub(super) struct Set {
     schema: Arc<Schema>,
     /// Namespaces in which it has root elements.
     namespaces: Vec<String>,
-    /// See [`Extra::unqualified`].
-    unqualified: HashMap<String, HashSet<String>>,
+    forms: Forms,
     codes: Codes,
     /// Root elements, by namespace and name, whose content may end with a signature.
     signed: HashSet<(String, String)>,
@@ -74,8 +73,8 @@ impl Set {
         })?;
         let namespaces = namespaces(&surveys, &entries);
         let signed = signed(&schema, &surveys);
-        let unqualified = unqualified(&surveys);
-        Ok(Self { name: name.clone(), schema: Arc::new(schema), namespaces, unqualified, codes, signed })
+        let forms = forms(&surveys);
+        Ok(Self { name: name.clone(), schema: Arc::new(schema), namespaces, forms, codes, signed })
     }
 
     /// Where it is from.
@@ -92,7 +91,7 @@ impl Set {
     pub(super) fn check(&self, octets: &[u8], namespace: &str) -> Result<(), Refusal> {
         let text = std::str::from_utf8(octets)
             .map_err(|_| Refusal::new(Code::NotUtf8, "the document is not UTF-8; encode it so"))?;
-        let found = scan(text, &Extra { unqualified: &self.unqualified, codes: &self.codes })?;
+        let found = scan(text, &Extra { forms: &self.forms, codes: &self.codes })?;
         let signed = self.signed.contains(&(namespace.to_owned(), found.root));
         let cut = found.signature.filter(|_| !signed);
         let findings = |most| match cut.clone() {
@@ -172,19 +171,15 @@ fn signed(schema: &Schema, surveys: &BTreeMap<&str, Survey>) -> HashSet<(String,
     signed
 }
 
-/// For each namespace of the set: the names that it does not have, but that some schema of the set
-/// declares without a namespace.
-fn unqualified(surveys: &BTreeMap<&str, Survey>) -> HashMap<String, HashSet<String>> {
-    let bare: HashSet<&String> = surveys.values().flat_map(|s| &s.unqualified).collect();
-    let mut own: HashMap<&String, HashSet<&String>> = HashMap::new();
+/// Which names stand in which namespace.
+fn forms(surveys: &BTreeMap<&str, Survey>) -> Forms {
+    let mut forms = Forms::default();
     for survey in surveys.values() {
         // A file without a target namespace may give its names to any other: leave the check out.
-        let Some(namespace) = &survey.namespace else { return HashMap::new() };
-        own.entry(namespace).or_default().extend(survey.globals.iter().chain(&survey.qualified));
+        let Some(namespace) = &survey.namespace else { return Forms::default() };
+        forms.bare.extend(survey.unqualified.iter().cloned());
+        let own = forms.own.entry(namespace.clone()).or_default();
+        own.extend(survey.globals.iter().chain(&survey.qualified).cloned());
     }
-    own.into_iter()
-        .map(|(namespace, names)| {
-            (namespace.clone(), bare.iter().filter(|n| !names.contains(*n)).map(|n| (*n).clone()).collect())
-        })
-        .collect()
+    forms
 }

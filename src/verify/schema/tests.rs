@@ -49,3 +49,59 @@ fn xwasser_takes_its_valid_examples() {
         }
     }
 }
+
+/// The largest resident set since the last reset, in KiB.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn zz_measure() {
+    let schemas = built_in();
+    let author = crate::antrag::samples::portal("a:b").unwrap();
+    let pairs = crate::antrag::samples::pairs();
+    let base =
+        crate::antrag::samples::applications(1, &author, &pairs, crate::domain::Timestamp(0)).remove(0);
+    let with = |content| {
+        let mut a = base.clone();
+        a.content = content;
+        a.to_xml().unwrap()
+    };
+    use crate::antrag::Content;
+    let small = "<b c=\"1\">x</b>".repeat(700_000);
+    let docs = [
+        (
+            "base64 10 MB",
+            with(Content::Binary { media_type: "a/b".into(), octets: vec![7_u8; 7_500_000].into() }),
+        ),
+        ("small 10 MB", with(Content::Element(format!("<a xmlns=\"urn:a\">{small}</a>")))),
+        ("text 10 MB", with(Content::Element(format!("<a xmlns=\"urn:a\">{}</a>", "x".repeat(10_000_000))))),
+        ("anlagen 10 MB", {
+            let xml = String::from_utf8(base.to_xml().unwrap()).unwrap();
+            let a = xml.find("<antrag:anlage>").unwrap();
+            let e = xml.find("</antrag:anlage>").unwrap() + "</antrag:anlage>".len();
+            let one = xml[a..e].to_owned();
+            format!("{}{}{}", &xml[..a], one.repeat(10_000_000 / one.len()), &xml[e..]).into_bytes()
+        }),
+        (
+            "crlf 10 MB",
+            with(Content::Element(format!("<a xmlns=\"urn:a\">{}</a>", "x\r\n".repeat(3_300_000)))),
+        ),
+    ];
+    for (name, doc) in &docs {
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let before = peak();
+        let start = std::time::Instant::now();
+        let r = schemas.check(doc, NS);
+        println!(
+            "{name}: {} KiB document, +{} KiB, {:?} {r:?}",
+            doc.len() / 1024,
+            peak() - before,
+            start.elapsed()
+        );
+    }
+}

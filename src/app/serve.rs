@@ -8,7 +8,8 @@ use super::{App, StartError};
 use crate::config::Config;
 use crate::observe::logs;
 
-/// Runs the gateway of a configuration file until it is told to stop.
+/// Runs the gateway of a configuration file until it is told to stop. Told a second time it does
+/// not wait for what is in work.
 ///
 /// # Errors
 /// [`StartError`]. A signal during start takes effect once the gateway is up.
@@ -27,7 +28,12 @@ pub async fn serve(file: &Path) -> Result<(), StartError> {
         }
     }
     tracing::info!("stopping: requests and attempts in work are being finished");
-    app.shutdown().await;
+    tokio::select! {
+        () = app.shutdown() => {}
+        // Like a killed process: nothing acknowledged is lost, the next start looks closer.
+        _ = terminate.recv() => tracing::warn!("told to stop twice: what is in work is cut"),
+        _ = interrupt.recv() => tracing::warn!("told to stop twice: what is in work is cut"),
+    }
     Ok(())
 }
 

@@ -103,9 +103,19 @@ impl<'d> Namespaces<'d> {
     }
 }
 
-/// Whether `uri` begins with a scheme (RFC 3986, section 3.1).
+/// Whether `uri` is an absolute URI: a scheme, and only what RFC 3986 (section 2 and 3.1) allows.
 fn is_absolute(uri: &str) -> bool {
-    let Some((scheme, _)) = uri.split_once(':') else { return false };
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let mut octets = rest.bytes();
+    while let Some(octet) = octets.next() {
+        let fits = match octet {
+            b'%' => (0..2).all(|_| octets.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => octet.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&octet),
+        };
+        if !fits {
+            return false;
+        }
+    }
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
 }
@@ -120,7 +130,9 @@ mod tests {
         for (prefix, uri) in [("xmlns", "urn:a"), ("xml", "urn:a"), ("p", XML), ("p", XMLNS), ("p", "")] {
             assert!(stack.declare(prefix, Cow::Borrowed(uri)).is_err(), "{prefix} {uri}");
         }
-        assert!(stack.declare("p", Cow::Borrowed("relative/uri")).is_err());
+        for uri in ["relative/uri", "1a:b", "urn:a b", "http://example.org/%;3", "http://example.org/%C"] {
+            assert!(stack.declare("p", Cow::Borrowed(uri)).is_err(), "{uri}");
+        }
         stack.declare("xml", Cow::Borrowed(XML)).unwrap();
         stack.declare("", Cow::Borrowed("urn:a")).unwrap();
         stack.declare("", Cow::Borrowed("")).unwrap();

@@ -11,6 +11,8 @@
 
 mod catalog;
 mod codes;
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 #[cfg(test)]
 mod mutations;
 mod scan;

@@ -15,6 +15,11 @@ use crate::error::{Code, Location, Refusal};
 
 /// Namespace of XML signatures.
 pub(super) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// Octets of one text or one start tag that the validator sees; it copies them up to eight times.
+const MAX_TEXT: usize = 1 << 20;
+/// Octets of Base64 from which on the middle is cut out, and that stay at both ends.
+const LONG_BASE64: usize = 64 << 10;
+const KEPT: usize = 1 << 10;
 /// Characters of one code.
 const MAX_CODE: usize = 200;
 
@@ -22,6 +27,8 @@ const MAX_CODE: usize = 200;
 pub(super) struct Extra<'s> {
     /// Which names stand in which namespace.
     pub(super) forms: &'s Forms,
+    /// Names of elements that are Base64 wherever they stand.
+    pub(super) base64: &'s HashSet<String>,
     /// Its code lists.
     pub(super) codes: &'s Codes,
 }
@@ -58,6 +65,9 @@ pub(super) struct Scan {
     pub(super) root: String,
     /// Octets of the one `ds:Signature` that is the root's last child element.
     pub(super) signature: Option<Range<usize>>,
+    /// Octets in the middle of long Base64 texts, checked here. The validator need not see them: it
+    /// would copy them several times over (invariant 10).
+    pub(super) base64: Vec<Range<usize>>,
     /// The first code that is not in its list. Reported after the schema's own findings.
     pub(super) code: Option<Refusal>,
 }
@@ -73,6 +83,7 @@ pub(super) fn scan(text: &str, extra: &Extra<'_>) -> Result<Scan, Refusal> {
         signatures: 0,
         foreign: None,
         domain_data: None,
+        text_length: 0,
     };
     let mut reader = NsReader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -86,8 +97,14 @@ pub(super) fn scan(text: &str, extra: &Extra<'_>) -> Result<Scan, Refusal> {
                 let after = position(&reader);
                 pass.end(after);
             }
-            Event::Text(text) => pass.characters(&text.xml10_content()),
-            Event::CData(text) => pass.characters(&text.xml10_content()),
+            Event::Text(text) => {
+                pass.run(before..position(&reader), true)?;
+                pass.characters(&text.xml10_content());
+            }
+            Event::CData(text) => {
+                pass.run(before..position(&reader), false)?;
+                pass.characters(&text.xml10_content());
+            }
             Event::GeneralRef(reference) => match reference.resolve_char_ref() {
                 Ok(Some(c)) => pass.characters(c.encode_utf8(&mut [0; 4])),
                 _ => pass.characters(
@@ -130,6 +147,8 @@ struct Pass<'t, 's> {
     signatures: usize,
     /// Depth of the open element whose namespace is foreign to the set: what is inside is not ours.
     foreign: Option<usize>,
+    /// Octets of text since the last tag.
+    text_length: usize,
     /// Children of the `fachdaten` that is open.
     domain_data: Option<usize>,
 }
@@ -148,6 +167,10 @@ impl<'s> Pass<'_, 's> {
             local.clone_into(&mut self.found.root);
         }
         self.path.push(local.to_owned());
+        self.text_length = 0;
+        if self.foreign.is_none() && element.len() > MAX_TEXT {
+            return Err(self.too_long(at, "a start tag"));
+        }
         if depth == 1 {
             // Any element after the signature means that it is not the last child.
             self.found.signature = None;
@@ -213,6 +236,36 @@ impl<'s> Pass<'_, 's> {
         }
     }
 
+    /// A run of text. Inside foreign elements the validator only lets it pass by.
+    fn run(&mut self, octets: Range<usize>, plain: bool) -> Result<(), Refusal> {
+        let length = octets.len();
+        if self.foreign.is_some() {
+            return Ok(());
+        }
+        if plain
+            && length > LONG_BASE64
+            && self.path.last().is_some_and(|name| self.extra.base64.contains(name))
+        {
+            if let Some(middle) = self.text.as_bytes().get(octets.clone()).and_then(base64_middle) {
+                self.found.base64.push(octets.start + middle.start..octets.start + middle.end);
+                return Ok(());
+            }
+        }
+        self.text_length += length;
+        if self.text_length > MAX_TEXT {
+            return Err(self.too_long(octets.start, "a text"));
+        }
+        Ok(())
+    }
+
+    fn too_long(&self, at: usize, what: &str) -> Refusal {
+        let reason = format!(
+            "{what} is longer than {} KiB and no Base64 that its schema asks for; send such data as an attachment",
+            MAX_TEXT >> 10
+        );
+        Refusal::new(Code::OverLimit, reason).at(self.location(at))
+    }
+
     fn characters(&mut self, text: &str) {
         let Some(code) = self.lists.last_mut().and_then(|listed| listed.code.as_mut()) else { return };
         if code.len() <= MAX_CODE {
@@ -222,6 +275,7 @@ impl<'s> Pass<'_, 's> {
 
     fn end(&mut self, after: usize) {
         let depth = self.path.len();
+        self.text_length = 0;
         if let Some(listed) = self.lists.last_mut() {
             if depth == listed.depth + 1
                 && let Some(code) = listed.code.take()
@@ -263,4 +317,25 @@ impl<'s> Pass<'_, 's> {
         Refusal::new(Code::NotWellFormed, format!("the document is not well-formed: {what}"))
             .at(self.location(at))
     }
+}
+
+/// What can be cut out of a long Base64 text so that the rest is Base64 exactly if the whole is: a
+/// multiple of four characters of the alphabet, without padding, not near the ends. `None` where the
+/// text's middle is no Base64.
+fn base64_middle(text: &[u8]) -> Option<Range<usize>> {
+    let (from, to) = (KEPT, text.len().checked_sub(KEPT)?);
+    let (mut count, mut end) = (0_usize, from);
+    for (at, octet) in text.get(from..to)?.iter().enumerate() {
+        match octet {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                count += 1;
+                if count.is_multiple_of(4) {
+                    end = from + at + 1;
+                }
+            }
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => return None,
+        }
+    }
+    Some(from..end)
 }

@@ -1,7 +1,7 @@
 //! One compiled schema set.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use fastxml::schema::{Schema, Validator};
 use super::codes::Codes;
 use super::scan::{DSIG, Extra, Forms, scan};
 use super::sources::Sources;
-use super::survey::{Survey, survey};
+use super::survey::{Survey, always_base64, survey};
 use super::words;
 use crate::error::{Code, Refusal};
 
@@ -25,6 +25,8 @@ pub(super) struct Set {
     /// Namespaces in which it has root elements.
     namespaces: Vec<String>,
     forms: Forms,
+    /// Names of elements that are Base64 wherever they stand.
+    base64: HashSet<String>,
     codes: Codes,
     /// Root elements, by namespace and name, whose content may end with a signature.
     signed: HashSet<(String, String)>,
@@ -74,7 +76,8 @@ impl Set {
         let namespaces = namespaces(&surveys, &entries);
         let signed = signed(&schema, &surveys);
         let forms = forms(&surveys);
-        Ok(Self { name: name.clone(), schema: Arc::new(schema), namespaces, forms, codes, signed })
+        let base64 = always_base64(surveys.values());
+        Ok(Self { name: name.clone(), schema: Arc::new(schema), namespaces, forms, base64, codes, signed })
     }
 
     /// Where it is from.
@@ -91,12 +94,16 @@ impl Set {
     pub(super) fn check(&self, octets: &[u8], namespace: &str) -> Result<(), Refusal> {
         let text = std::str::from_utf8(octets)
             .map_err(|_| Refusal::new(Code::NotUtf8, "the document is not UTF-8; encode it so"))?;
-        let found = scan(text, &Extra { forms: &self.forms, codes: &self.codes })?;
+        let found = scan(text, &Extra { forms: &self.forms, base64: &self.base64, codes: &self.codes })?;
         let signed = self.signed.contains(&(namespace.to_owned(), found.root));
-        let cut = found.signature.filter(|_| !signed);
-        let findings = |most| match cut.clone() {
-            None => self.findings(Validator::from(octets), most),
-            Some(signature) => self.findings(Validator::from_reader(without(octets, signature)), most),
+        let mut cuts = found.base64;
+        cuts.extend(found.signature.filter(|_| !signed));
+        let findings = |most| {
+            if cuts.is_empty() {
+                self.findings(Validator::from(octets), most)
+            } else {
+                self.findings(Validator::from_reader(Without::new(octets, &cuts)), most)
+            }
         };
         // Dangling references come last. They are let pass, so look whether anything stands behind.
         let mut first = findings(1)?;
@@ -107,7 +114,7 @@ impl Set {
             }
         }
         match first.first() {
-            Some(finding) => Err(words::refusal(finding)),
+            Some(finding) => Err(words::refusal(finding, text, &cuts)),
             None => found.code.map_or(Ok(()), Err),
         }
     }
@@ -125,11 +132,47 @@ impl Set {
     }
 }
 
-/// The document without one of its elements.
-fn without(octets: &[u8], cut: Range<usize>) -> impl BufRead {
-    let (before, after) =
-        (octets.get(..cut.start).unwrap_or(octets), octets.get(cut.end..).unwrap_or_default());
-    std::io::Read::chain(before, after)
+/// The document without some of its octets.
+struct Without<'d> {
+    pieces: std::vec::IntoIter<&'d [u8]>,
+    now: &'d [u8],
+}
+
+impl<'d> Without<'d> {
+    /// `cuts` are in order and do not overlap.
+    fn new(octets: &'d [u8], cuts: &[Range<usize>]) -> Self {
+        let mut pieces = Vec::with_capacity(cuts.len() + 1);
+        let mut from = 0;
+        for cut in cuts {
+            pieces.push(octets.get(from..cut.start).unwrap_or_default());
+            from = cut.end;
+        }
+        pieces.push(octets.get(from..).unwrap_or_default());
+        Self { pieces: pieces.into_iter(), now: &[] }
+    }
+}
+
+impl Read for Without<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Without<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        while self.now.is_empty()
+            && let Some(next) = self.pieces.next()
+        {
+            self.now = next;
+        }
+        Ok(self.now)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.now = self.now.get(count..).unwrap_or_default();
+    }
 }
 
 /// The files to begin with: those in the folder itself that no other of them refers to.

@@ -1,5 +1,7 @@
 //! The validator's findings in plain words, without any of the document's text.
 
+use std::ops::Range;
+
 use fastxml::error::{StructuredError, ValidationErrorType as Kind};
 
 use crate::error::{Code, Location, Refusal};
@@ -15,7 +17,10 @@ pub(super) fn dangling(finding: &StructuredError) -> bool {
 }
 
 /// AW-0111 for a finding.
-pub(super) fn refusal(finding: &StructuredError) -> Refusal {
+///
+/// `text` is the document and `cuts` what the validator did not see of it: its lines and columns are
+/// counted without.
+pub(super) fn refusal(finding: &StructuredError, text: &str, cuts: &[Range<usize>]) -> Refusal {
     let path = finding.location.xpath.as_deref().map(local_path).unwrap_or_default();
     let name = finding.node_name.as_deref().map(local).unwrap_or_default();
     let at = if name.is_empty() { path.rsplit('/').next().unwrap_or_default() } else { &name };
@@ -49,13 +54,33 @@ pub(super) fn refusal(finding: &StructuredError) -> Refusal {
         }
         Kind::UnclosedElement | Kind::Other => format!("{at} is not as the schema asks"),
     };
-    let number = |n: Option<usize>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-    Refusal::new(Code::SchemaInvalid, reason).at(Location {
-        offset: number(finding.location.byte_offset),
-        line: number(finding.location.line),
-        column: number(finding.location.column),
-        path,
-    })
+    let place = finding.location.line.zip(finding.location.column);
+    let place = place.map(|(line, column)| place_in(text, cuts, line, column)).unwrap_or_default();
+    Refusal::new(Code::SchemaInvalid, reason).at(Location { path, ..place })
+}
+
+/// The place in the whole document that is at `line` and `column` without the cuts.
+fn place_in(text: &str, cuts: &[Range<usize>], line: usize, column: usize) -> Location {
+    let (mut seen, mut real) = ((1_usize, 1_usize), (1_u64, 1_u64));
+    let mut cuts = cuts.iter().peekable();
+    for (offset, c) in text.char_indices() {
+        while cuts.next_if(|cut| cut.end <= offset).is_some() {}
+        let cut = cuts.peek().is_some_and(|cut| cut.contains(&offset));
+        if !cut && seen >= (line, column) {
+            let offset = u64::try_from(offset).unwrap_or(0);
+            return Location { offset, line: real.0, column: real.1, path: String::new() };
+        }
+        real = if c == '\n' { (real.0 + 1, 1) } else { (real.0, real.1 + 1) };
+        if !cut {
+            seen = if c == '\n' { (seen.0 + 1, 1) } else { (seen.0, seen.1 + 1) };
+        }
+    }
+    Location {
+        offset: u64::try_from(text.len()).unwrap_or(0),
+        line: real.0,
+        column: real.1,
+        path: String::new(),
+    }
 }
 
 /// `/a:b/c` as `/b/c`.

@@ -87,6 +87,26 @@ fn reloads_on_sighup_and_drains_on_sigterm() {
     served.says("the gateway is up");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn told_twice_it_stops_at_once() {
+    let site = Site::new();
+    site.edit("amtsweg.toml", "drain = \"10 s\"", "drain = \"5 min\"");
+    let mut served = Served::start(&site);
+    let up = served.says("the gateway is up");
+    let addr = |key: &str| up[key].as_str().unwrap().parse::<std::net::SocketAddr>().unwrap();
+    let _half = site.half_submit(addr("address")).await;
+    let watched = super::watching::client(&site, addr("operators"));
+    super::site::until("the request is in work", || async {
+        watched.get("/metrics").await.is_some_and(|(_, text)| text.contains("\namtsweg_in_flight 1\n"))
+    })
+    .await;
+    served.signal("TERM");
+    served.says("stopping: requests and attempts in work are being finished");
+    served.signal("TERM");
+    served.says("told to stop twice: what is in work is cut");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_killed_gateway_starts_again() {
     let site = Site::new();

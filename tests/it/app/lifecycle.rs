@@ -1,11 +1,8 @@
 //! Start, stop, start again.
 
 use amtsweg::app::{App, StartError};
-use amtsweg::proto::{self, submit_chunk::Part};
+use amtsweg::proto;
 use amtsweg::store::OpenError;
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::site::{Site, until};
 use super::watching;
@@ -37,14 +34,7 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     let site = Site::new();
     let app = site.start().await;
     let (addr, operators) = (app.addr(), app.operators_addr());
-    let document = site.message(uuid::Uuid::new_v4());
-    let (head, tail) = document.split_at(document.len() / 2);
-    let chunk =
-        |octets: &[u8]| proto::SubmitChunk { part: Some(Part::Document(Bytes::copy_from_slice(octets))) };
-    let (send, chunks) = mpsc::channel(1);
-    let mut portal = site.portal(&app).await;
-    let answer = tokio::spawn(async move { portal.submit_stream(ReceiverStream::new(chunks)).await });
-    send.send(chunk(head)).await.unwrap();
+    let half = site.half_submit(addr).await;
     let watched = watching::client(&site, operators);
     until("the request is in work", || async {
         watched.get("/metrics").await.is_some_and(|(_, text)| text.contains("\namtsweg_in_flight 1\n"))
@@ -60,9 +50,7 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     })
     .await;
     until("the main port is closed", || async { tokio::net::TcpStream::connect(addr).await.is_err() }).await;
-    send.send(chunk(tail)).await.unwrap();
-    drop(send);
-    let answer = answer.await.unwrap().unwrap().into_inner();
+    let answer = half.finish().await;
     assert_eq!(answer.state, "Available");
     stopping.await.unwrap();
     assert!(tokio::net::TcpStream::connect(operators).await.is_err());
@@ -71,6 +59,23 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     let request = proto::StatusRequest { message_id: answer.message_id };
     site.portal(&app).await.get_status(request).await.unwrap();
     app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_ever() {
+    let site = Site::new();
+    site.edit("amtsweg.toml", "drain = \"10 s\"", "drain = \"1 s\"");
+    let app = site.start().await;
+    let _half = site.half_submit(app.addr()).await;
+    let watched = watching::client(&site, app.operators_addr());
+    until("the request is in work", || async {
+        watched.get("/metrics").await.is_some_and(|(_, text)| text.contains("\namtsweg_in_flight 1\n"))
+    })
+    .await;
+    let bound = std::time::Duration::from_secs(8);
+    tokio::time::timeout(bound, app.shutdown()).await.expect("the sender is cut once the time is up");
+    // The store was closed in order all the same.
+    site.start().await.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,3 +70,32 @@ async fn a_new_server_certificate_is_used_for_new_connections() {
     site.submit(&app).await;
     app.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_in_the_midst_of_submissions_disturb_none() {
+    let site = Site::new();
+    let app = site.start().await;
+    let portal = site.portal(&app).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut portal = portal.clone();
+        let documents: Vec<_> = (0..10).map(|_| site.message(uuid::Uuid::new_v4())).collect();
+        tasks.spawn(async move {
+            for document in documents {
+                let request = proto::SubmitRequest { document, attachments: Vec::new() };
+                portal.submit(request).await.unwrap();
+            }
+        });
+    }
+    let mut reloads = 0;
+    while !tasks.is_empty() {
+        app.reload().await.unwrap();
+        reloads += 1;
+        while let Some(done) = tasks.try_join_next() {
+            done.unwrap();
+        }
+    }
+    assert!(reloads > 0);
+    assert!(app.metrics().render().contains("amtsweg_accepted_total 80"));
+    app.shutdown().await;
+}

@@ -14,12 +14,36 @@ use amtsweg::proto::submission_client::SubmissionClient;
 use amtsweg::route::Files;
 use amtsweg::verify::sign::{Canonicalisation, Hash, Profile, Signer};
 use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 /// Anmeldung zur Hundesteuer.
 pub const DOG_TAX: &str = "99102013104000";
+/// Darmstadt, whose authority is pushed to.
+pub const DARMSTADT: &str = "064110000000";
 /// Marburg, whose authority pulls.
 pub const MARBURG: &str = "065340014014";
+
+/// A request in work.
+pub struct Half {
+    send: mpsc::Sender<proto::SubmitChunk>,
+    rest: Bytes,
+    answer: tokio::task::JoinHandle<Result<tonic::Response<proto::SubmitResponse>, tonic::Status>>,
+}
+
+impl Half {
+    /// Sends the rest.
+    pub async fn finish(self) -> proto::SubmitResponse {
+        self.send.send(chunk(self.rest)).await.unwrap();
+        drop(self.send);
+        self.answer.await.unwrap().unwrap().into_inner()
+    }
+}
+
+fn chunk(octets: Bytes) -> proto::SubmitChunk {
+    proto::SubmitChunk { part: Some(proto::submit_chunk::Part::Document(octets)) }
+}
 
 pub struct Site {
     dir: tempfile::TempDir,
@@ -90,7 +114,24 @@ impl Site {
 
     /// A signed application for the dog tax in Marburg.
     pub fn message(&self, uuid: uuid::Uuid) -> Bytes {
-        sign(&self.path("pki"), &application(uuid))
+        self.message_to(uuid, MARBURG)
+    }
+
+    /// A signed application for the dog tax in another area.
+    pub fn message_to(&self, uuid: uuid::Uuid, area: &str) -> Bytes {
+        sign(&self.path("pki"), &application(uuid).replace(MARBURG, area))
+    }
+
+    /// Begins to hand in a message and sends no more than its first half: the request stays in
+    /// work. The rest, and the answer to come.
+    pub async fn half_submit(&self, addr: std::net::SocketAddr) -> Half {
+        let document = self.message(uuid::Uuid::new_v4());
+        let rest = document.slice(document.len() / 2..);
+        let (send, chunks) = mpsc::channel(1);
+        let mut portal = SubmissionClient::new(self.channel(addr, "portal").await);
+        let answer = tokio::spawn(async move { portal.submit_stream(ReceiverStream::new(chunks)).await });
+        send.send(chunk(document.slice(..document.len() / 2))).await.unwrap();
+        Half { send, rest, answer }
     }
 
     pub async fn submit(&self, app: &App) -> proto::SubmitResponse {

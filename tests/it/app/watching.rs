@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::site::Site;
+use super::site::{DARMSTADT, Site, until};
 use crate::deploy::SCRAPED;
 
 /// Asks over HTTPS without a client certificate, each time on a new connection.
@@ -75,7 +75,7 @@ async fn metrics_and_health_are_told_on_loopback_without_a_certificate() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
-    // Two of them need a push endpoint with messages; the others are always there.
+    // Two of them need a push endpoint with messages; see below.
     for name in
         SCRAPED.iter().filter(|name| !["amtsweg_breaker_open", "amtsweg_attempts_in_flight"].contains(name))
     {
@@ -92,5 +92,30 @@ async fn metrics_are_not_told_on_the_main_port() {
     let site = Site::new();
     let app = site.start().await;
     assert_eq!(client(&site, app.addr()).get("/metrics").await, None, "without a certificate nobody gets in");
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_can_not_be_reached_shows_in_the_metrics() {
+    let site = Site::new();
+    // Nobody listens on port 1.
+    site.edit("directory/endpoints.toml", amtsweg::route::PUSH_BASE, "https://127.0.0.1:1/amtsweg");
+    let app = site.start().await;
+    let document = site.message_to(uuid::Uuid::new_v4(), DARMSTADT);
+    let request = amtsweg::proto::SubmitRequest { document, attachments: Vec::new() };
+    site.portal(&app).await.submit(request).await.unwrap();
+    let watched = client(&site, app.operators_addr());
+    until("the attempt is counted", || async {
+        let (_, text) = watched.get("/metrics").await.unwrap();
+        [
+            "amtsweg_attempts_total{endpoint=\"darmstadt-push\",outcome=\"failed\"} 1",
+            "amtsweg_queue_messages{endpoint=\"darmstadt-push\",state=\"Queued\"} 1",
+            "amtsweg_breaker_open{endpoint=\"darmstadt-push\"} 0",
+            "amtsweg_attempts_in_flight{endpoint=\"darmstadt-push\"} 0",
+        ]
+        .iter()
+        .all(|line| text.lines().any(|found| found.starts_with(line)))
+    })
+    .await;
     app.shutdown().await;
 }

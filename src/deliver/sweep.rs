@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         let round = async {
             match round(&shared).await {
                 Ok(()) => {}
-                Err(error) => shared.trouble.failed(&error, Timestamp::now()),
+                Err(error) => shared.reading.failed(&error, Instant::now()),
             }
             tokio::select! {
                 () = shared.sweep.notified() => {}
@@ -63,10 +63,11 @@ pub(super) async fn round(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether attempts go out to this endpoint, so that each message gets its own last try.
+/// Whether attempts go out to this endpoint, or will as soon as the worker has met it, so that
+/// each message gets its own last try.
 fn sends(shared: &Shared, endpoint: &EndpointId) -> bool {
     let condition = shared.lane(endpoint).map(|lane| lane.condition());
-    condition.is_some_and(|condition| condition.breaker == "closed")
+    condition.is_none_or(|condition| condition.breaker == "closed")
 }
 
 /// One queue in one round.

@@ -227,3 +227,21 @@ fn trust_is_needed() {
         assert_eq!(refusal.code, Code::CertificateUntrusted);
     }
 }
+
+#[test]
+fn the_prefix_of_a_type_is_signed() {
+    let world = World::new(Key::P256);
+    let document = "<r xmlns:x='http://www.w3.org/2001/XMLSchema-instance' xmlns:t='urn:t'><b x:type='t:one'/><c x:type='d'/></r>";
+    let signed = world.sign(document);
+    assert!(signed.contains("PrefixList=\"t\""), "{signed}");
+    assert_eq!(world.code(&signed), None);
+    assert_eq!(world.code(with(&signed, "urn:t", "urn:u")), Some(Code::SignatureWrong));
+    // Signed by someone who does not list the prefix.
+    let unlisted = with(&signed, "PrefixList=\"t\"", "PrefixList=\"\"");
+    assert_eq!(world.code(unlisted), Some(Code::NotCovered));
+    for seen in ["<t:r xmlns:t='urn:t' xmlns:x='http://www.w3.org/2001/XMLSchema-instance' x:type='t:one'/>", "<r xmlns='urn:r' xmlns:x='http://www.w3.org/2001/XMLSchema-instance' x:type='one'/>"] {
+        let signed = world.sign(seen);
+        assert!(!signed.contains("PrefixList"), "{signed}");
+        assert_eq!(world.code(&signed), None);
+    }
+}

@@ -9,6 +9,7 @@
 //! randomness; no transport type stands outside `front` and `deliver::client`; sled is named in
 //! `store::index` alone.
 
+pub mod cli;
 pub mod deliver;
 pub mod domain;
 pub mod error;

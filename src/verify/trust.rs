@@ -6,6 +6,12 @@ use std::path::Path;
 pub struct Trust {}
 
 impl Trust {
+    /// No anchors at all: every signer is untrusted.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {}
+    }
+
     /// Reads anchors (a PEM file, or a folder of them) and CRLs (PEM or DER, a file or folder).
     ///
     /// # Errors

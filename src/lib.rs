@@ -10,6 +10,7 @@
 //! `store::index` alone.
 
 pub mod cli;
+pub mod config;
 pub mod deliver;
 pub mod domain;
 pub mod error;

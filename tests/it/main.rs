@@ -1,1 +1,3 @@
 //! Behaviour against the real server. One binary.
+mod deploy;
+mod pages;

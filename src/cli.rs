@@ -8,6 +8,7 @@ pub mod operator;
 pub mod output;
 pub mod pki;
 pub mod report;
+pub mod route;
 pub mod sign;
 pub mod status;
 pub mod submit;

@@ -14,6 +14,7 @@ pub mod config;
 pub mod deliver;
 pub mod domain;
 pub mod error;
+pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;

@@ -28,7 +28,7 @@ pub use files::{FILE_NAMES, Files, MAX_FILE_OCTETS, PUSH_BASE};
 pub use keys::Validity;
 
 use crate::domain::{Ars, AuthorityId, Endpoint, EndpointId, Header, Identifier, Placement, ServiceKey};
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use areas::Areas;
 use competences::Competences;
 
@@ -80,6 +80,30 @@ pub enum Outcome {
     NotConnected(AuthorityId),
     /// Several are competent at the same level (AW-0203).
     Ambiguous(Vec<AuthorityId>),
+}
+
+impl Outcome {
+    /// A stable word for tables and JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connected(_) => "connected",
+            Self::Nobody => "nobody",
+            Self::NotConnected(_) => "not_connected",
+            Self::Ambiguous(_) => "ambiguous",
+        }
+    }
+
+    /// The code with which a message is refused for it; `None` when it is taken.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Connected(_) => None,
+            Self::Nobody => Some(Code::NobodyCompetent),
+            Self::NotConnected(_) => Some(Code::NotConnected),
+            Self::Ambiguous(_) => Some(Code::Ambiguous),
+        }
+    }
 }
 
 /// How much a directory holds, for the log line after loading it.

@@ -139,7 +139,10 @@ pub fn validate(args: &ValidateArgs) -> Done {
 }
 
 /// A verifier over the gateway's own schemas and rules and those of `schemas`.
-fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
+///
+/// # Errors
+/// When a set or its rules can't be used.
+pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
     let mut rules = Rules::built_in();
     for folder in schemas {
         if !folder.is_dir() {

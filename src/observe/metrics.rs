@@ -99,6 +99,12 @@ impl Default for Metrics {
         for code in Code::ALL {
             drop(inner.refused.get_or_create(&ByCode { code: code.as_str() }));
         }
+        for what in ["record", "content", "frame"] {
+            drop(inner.corrupt.get_or_create(&ByWhat { what }));
+        }
+        for outcome in ["taken", "refused"] {
+            drop(inner.reloads.get_or_create(&ByOutcome { outcome }));
+        }
         Self(Arc::new(inner))
     }
 }

@@ -233,8 +233,8 @@ impl Directory {
     }
 
     /// What has run out by `date` and leaves a gap: competences that ended before that day without a
-    /// competence for the same service key and area on that day, and areas that ended before it
-    /// without a successor. A sentence each, with file and line.
+    /// competence for the same service key and area on that day, areas that ended before it without a
+    /// successor, and competences for a retired area whose successor has none. A sentence each, with file and line.
     #[must_use]
     pub fn expiring(&self, date: jiff::civil::Date) -> Vec<String> {
         check::expiring(self, date)

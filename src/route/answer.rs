@@ -181,15 +181,17 @@ impl<'d> Asking<'d> {
         let mut passed = false;
         for level in area.climb() {
             let here = decided.is_some_and(|decided| decided.area == level);
-            let place = self.directory.place(level, self.date);
-            if self.directory.areas.is_out_of_date(level, self.date) {
-                let date = self.date;
-                self.lines.say(|| format!("{place} is not valid on {date}: not asked."));
+            let (directory, date) = (self.directory, self.date);
+            if directory.areas.is_out_of_date(level, date) {
+                self.lines
+                    .say(|| format!("{} is not valid on {date}: not asked.", directory.place(level, date)));
                 continue;
             }
             let rows = self.matching(level, key);
             if rows.is_empty() && !passed && !here {
-                self.lines.say(|| format!("{place}: asked, no competence for this service."));
+                self.lines.say(|| {
+                    format!("{}: asked, no competence for this service.", directory.place(level, date))
+                });
             }
             for row in rows {
                 self.explain_row(row, here, passed, decided);

@@ -14,6 +14,9 @@ use crate::domain::Ars;
 /// Steps from a retired key to its successor's successor at most.
 const MAX_STEPS: usize = 16;
 
+/// Rows of one key at most.
+const MAX_ROWS_OF_A_KEY: usize = 64;
+
 /// One row of `areas.csv`.
 #[derive(Debug)]
 pub(super) struct Area {
@@ -77,6 +80,11 @@ impl Areas {
                     other.line
                 ),
             );
+            return;
+        }
+        if rows.len() >= MAX_ROWS_OF_A_KEY {
+            let text = format!("area {key} has more than {MAX_ROWS_OF_A_KEY} rows; remove the oldest");
+            faults.add(AREAS, area.line, text);
             return;
         }
         rows.push(area);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::civil::Date;
 
+use super::areas::Resolved;
 use super::competences::{Competence, Competences};
 use super::faults::Faults;
 use super::files::{AREAS, AUTHORITIES, COMPETENCES, ENDPOINTS};
@@ -157,10 +158,12 @@ pub(super) fn expiring(directory: &Directory, date: Date) -> Vec<String> {
     let mut gaps: Vec<&Competence> = Vec::new();
     let same = |a: &Competence, b: &Competence| (a.area, a.pattern) == (b.area, b.pattern);
     for group in directory.competences.all().chunk_by(same) {
-        let replaced = group.iter().any(|row| row.validity.0.contains(date));
-        // A competence for an area that has gone as well leaves no gap: nobody asks there.
-        let gone = group.first().is_some_and(|row| directory.areas.is_out_of_date(row.area, date));
-        if !replaced && !gone {
+        let Some(first) = group.first() else { continue };
+        if directory.areas.is_out_of_date(first.area, date) {
+            // One that never applied leaves nothing behind; the warnings name it.
+            let mut applied = group.iter().filter(|row| !directory.areas.never(row.area, &row.validity.0));
+            out.extend(applied.next().and_then(|row| left_behind(directory, row, date)));
+        } else if !group.iter().any(|row| row.validity.0.contains(date)) {
             gaps.extend(group.iter().filter(|row| row.validity.0.to.is_some_and(|to| to < date)));
         }
     }
@@ -177,4 +180,22 @@ pub(super) fn expiring(directory: &Directory, date: Date) -> Vec<String> {
         )
     }));
     out
+}
+
+/// A competence for an area key that is retired on a day, while its successor has none for that
+/// service key: applications for it stop being taken on the day of the change.
+fn left_behind(directory: &Directory, row: &Competence, date: Date) -> Option<String> {
+    let Resolved::Area(next, _) = directory.areas.resolve(row.area, date) else { return None };
+    let mut there = directory.competences.of_area(next).iter();
+    if there.any(|other| other.pattern.matches(row.pattern) && other.validity.0.contains(date)) {
+        return None;
+    }
+    Some(format!(
+        "{COMPETENCES}:{}: {} is competent for {} in {}, a key that is retired on {date}, and nobody is by that service \
+         key in its successor {next}; enter who is",
+        row.line,
+        directory.id_at(row.authority),
+        row.pattern,
+        row.area
+    ))
 }

@@ -42,16 +42,17 @@ pub(super) fn read(
     faults: &mut Faults,
 ) -> BTreeMap<EndpointId, (Arc<Endpoint>, usize)> {
     let mut endpoints: BTreeMap<EndpointId, (Arc<Endpoint>, usize)> = BTreeMap::new();
+    let lines = LineStarts::of(text);
     let (document, wrong) = DeTable::parse_recoverable(text);
     for fault in &wrong {
-        let line = fault.span().map_or(0, |span| line_of(text, span.start));
+        let line = fault.span().map_or(0, |span| lines.line(span.start));
         faults.add(FILE, line, format_args!("no TOML: {}", fault.message()));
     }
     if !wrong.is_empty() {
         return endpoints;
     }
     for (key, value) in document.get_ref() {
-        let line = line_of(text, key.span().start);
+        let line = lines.line(key.span().start);
         let tables = match (key.get_ref().as_ref(), value.get_ref()) {
             ("endpoint", DeValue::Array(tables)) => tables,
             _ => {
@@ -65,12 +66,14 @@ pub(super) fn read(
             return endpoints;
         }
         for table in tables.iter() {
-            let line = line_of(text, table.span().start);
+            let line = lines.line(table.span().start);
             let DeValue::Table(keys) = table.get_ref() else {
                 faults.add(FILE, line, "an endpoint is a table: write [[endpoint]]");
                 continue;
             };
-            let Some(endpoint) = (Reader { text, line, keys, folder, faults }).endpoint() else { continue };
+            let Some(endpoint) = (Reader { lines: &lines, line, keys, folder, faults }).endpoint() else {
+                continue;
+            };
             if let Some((_, other)) = endpoints.get(&endpoint.id) {
                 let id = &endpoint.id;
                 faults.add(FILE, line, format_args!("endpoint {id} stands in line {other} too; rename one"));
@@ -84,7 +87,7 @@ pub(super) fn read(
 
 /// Reads one table.
 struct Reader<'a, 't> {
-    text: &'t str,
+    lines: &'a LineStarts,
     line: usize,
     keys: &'a DeTable<'t>,
     folder: Option<&'a Path>,
@@ -177,7 +180,7 @@ impl<'a, 't> Reader<'a, 't> {
     fn refuse_others(&mut self, known: &[&str], what: &str) {
         for key in self.keys.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
-                let line = line_of(self.text, key.span().start);
+                let line = self.lines.line(key.span().start);
                 let (key, known) = (shown(key.get_ref()), known.join(", "));
                 self.faults.add(FILE, line, format_args!("unknown key {key:?}; {what} has {known}"));
             }
@@ -186,7 +189,7 @@ impl<'a, 't> Reader<'a, 't> {
 
     fn value(&self, key: &str) -> Option<(&'a DeValue<'t>, usize)> {
         let value: &Spanned<DeValue<'t>> = self.keys.get(key)?;
-        Some((value.get_ref(), line_of(self.text, value.span().start)))
+        Some((value.get_ref(), self.lines.line(value.span().start)))
     }
 
     fn line_of_key(&self, key: &str) -> usize {
@@ -276,9 +279,18 @@ fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(millis).map(Duration::from_millis)
 }
 
-/// The line of an offset, from 1.
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|octet| *octet == b'\n').count() + 1
+/// Where the lines of a text begin, so that finding a line costs no walk through the file.
+struct LineStarts(Vec<usize>);
+
+impl LineStarts {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n').map(|(at, _)| at + 1).collect())
+    }
+
+    /// The line of an offset, from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset) + 1
+    }
 }
 
 fn shown(text: &str) -> String {

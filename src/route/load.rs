@@ -1,6 +1,6 @@
 //! Builds a directory from its files, checked as a whole: no half of it is ever used.
 
-use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,10 +69,14 @@ fn services(text: &str, faults: &mut Faults) -> Services {
         let key = faults.take(SERVICES, row.line, key.parse::<ServiceKey>());
         let name = words(SERVICES, row.line, "name", name, faults);
         let (Some(key), Some(name)) = (key, name) else { continue };
-        if names.contains_key(&key) {
-            faults.add(SERVICES, row.line, format_args!("service {key} stands twice; remove one"));
-        } else {
-            names.insert(key, name);
+        match names.entry(key) {
+            Entry::Occupied(other) => {
+                let key = other.key();
+                faults.add(SERVICES, row.line, format_args!("service {key} stands twice; remove one"));
+            }
+            Entry::Vacant(place) => {
+                place.insert(name);
+            }
         }
     }
     let mut sorted: Vec<_> = names.keys().map(ServicePattern::exact).collect();
@@ -126,7 +130,7 @@ fn authorities(text: &str, endpoints: &Endpoints, faults: &mut Faults) -> Author
     read
 }
 
-fn identifiers(line: usize, cell: &Cow<'_, str>, faults: &mut Faults) -> Vec<Identifier> {
+fn identifiers(line: usize, cell: &str, faults: &mut Faults) -> Vec<Identifier> {
     let texts: Vec<&str> = cell.split_whitespace().collect();
     if texts.is_empty() {
         faults.add(AUTHORITIES, line, "identifiers is empty; write at least one, e.g. kop:06411000");
@@ -290,3 +294,6 @@ pub(super) fn validity(
     }
     Some(validity)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,9 @@ use super::faults::Faults;
 
 /// Rows of one file at most.
 const MAX_ROWS: usize = 1_000_000;
-/// Characters of one cell at most (octets of UTF-8).
+/// Cells of one row at most.
+const MAX_CELLS: usize = 64;
+/// Octets of one cell at most.
 const MAX_CELL: usize = 4_096;
 
 /// A row, its cells in the order in which the reader asked for the columns.
@@ -122,6 +124,9 @@ fn split(line: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
         if cell.chars().any(char::is_control) {
             return Err("a cell holds a control character; remove it");
         }
+        if cells.len() >= MAX_CELLS {
+            return Err("more than 64 cells in a row; check the semicolons");
+        }
         cells.push(cell);
         match after.strip_prefix(';') {
             Some(next) => rest = next,
@@ -192,6 +197,7 @@ mod tests {
         let (_, faults) = read("a;c;a\n");
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert_eq!(read("# nothing\n").1.len(), 1);
+        assert_eq!(read(&";".repeat(1_000_000)).1.len(), 1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::config::{Config, Fault};
 use crate::front::{FrontError, Running};
 use crate::observe::Metrics;
 use crate::observe::health::Health;
-use crate::store::{OpenError, Store};
+use crate::store::{self, OpenError, Store};
 use live::Live;
 use material::Material;
 use rooms::Rooms;
@@ -153,4 +153,29 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| StartError::System { what, source: std::io::Error::other(error) })
+}
+/// Opens the store and says what that took.
+async fn open_store(config: &Config, metrics: &Metrics) -> Result<Arc<Store>, StartError> {
+    let settings = store::Settings {
+        min_free: config.store.min_free,
+        ledger_segment: config.store.segment,
+        content_segment: config.store.segment,
+        index_cache: config.store.cache,
+        ..store::Settings::new(&config.gateway.data)
+    };
+    let metrics = metrics.clone();
+    let opened = blocking("opening the store", move || Store::open(settings, metrics)).await??;
+    let found = &opened.recovery;
+    tracing::info!(
+        stopped = ?found.stopped, messages = found.messages, frames = found.frames, applied = found.applied,
+        rebuilt = found.rebuilt.as_deref().unwrap_or("no"), torn_octets = found.torn,
+        milliseconds = u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX), "the store is open"
+    );
+    if found.missing > 0 {
+        tracing::error!(
+            frames = found.missing,
+            "the index knew frames that the ledger has not: was a part of the data folder put back or removed?"
+        );
+    }
+    Ok(opened.store)
 }

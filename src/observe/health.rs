@@ -2,14 +2,14 @@
 //! stop is under way.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::store::ReadPort;
+/// Why the store takes nothing any more, if so.
+pub type Closed = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// The gateway's condition.
 pub struct Health {
-    read: Arc<dyn ReadPort>,
+    closed: Closed,
     data: PathBuf,
     min_free: u64,
     draining: AtomicBool,
@@ -19,8 +19,8 @@ impl Health {
     /// The health of a gateway that keeps its store in `data` and accepts nothing once less than
     /// `min_free` octets are free there.
     #[must_use]
-    pub fn new(read: Arc<dyn ReadPort>, data: PathBuf, min_free: u64) -> Self {
-        Self { read, data, min_free, draining: AtomicBool::new(false) }
+    pub fn new(closed: Closed, data: PathBuf, min_free: u64) -> Self {
+        Self { closed, data, min_free, draining: AtomicBool::new(false) }
     }
 
     /// A stop is under way: not ready from now on.
@@ -35,13 +35,13 @@ impl Health {
     }
 
     /// Why the gateway is not ready, a sentence each; ready when there is none.
-    pub async fn obstacles(&self) -> Vec<String> {
+    pub fn obstacles(&self) -> Vec<String> {
         let mut obstacles = Vec::new();
         if self.draining.load(Ordering::Acquire) {
             obstacles.push("stopping: requests in work are being finished".to_owned());
         }
-        if let Err(error) = self.read.depths().await {
-            obstacles.push(format!("store: {error}"));
+        if let Some(why) = (self.closed)() {
+            obstacles.push(format!("store: closed ({why}); see the log, then restart"));
         }
         match self.free() {
             Some(free) if free < self.min_free => {
@@ -64,6 +64,21 @@ fn free(folder: &std::path::Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_ready_until_it_drains_the_store_closes_or_the_disk_fills() {
+        let here = || PathBuf::from("/");
+        let health = Health::new(Box::new(|| None), here(), 1);
+        assert_eq!(health.obstacles(), Vec::<String>::new());
+        health.drain();
+        assert!(health.obstacles()[0].starts_with("stopping"));
+        let closed = Health::new(Box::new(|| Some("disk fault".to_owned())), here(), 1);
+        assert!(closed.obstacles()[0].contains("disk fault"));
+        let full = Health::new(Box::new(|| None), here(), u64::MAX);
+        assert!(full.obstacles()[0].starts_with("disk"));
+        let gone = Health::new(Box::new(|| None), PathBuf::from("/nonexistent"), 1);
+        assert_eq!(gone.obstacles().len(), 1);
+    }
 
     #[test]
     fn free_space_is_told_of_a_folder_that_is_there() {

@@ -30,7 +30,7 @@ async fn metrics(State(sources): State<Arc<Sources>>) -> Response {
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
-    let obstacles = health.obstacles().await;
+    let obstacles = health.obstacles();
     if obstacles.is_empty() {
         (StatusCode::OK, "ready\n").into_response()
     } else {

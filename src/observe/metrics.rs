@@ -99,7 +99,7 @@ impl Default for Metrics {
         for code in Code::ALL {
             drop(inner.refused.get_or_create(&ByCode { code: code.as_str() }));
         }
-        for what in ["record", "content", "frame"] {
+        for what in ["record", "content", "index"] {
             drop(inner.corrupt.get_or_create(&ByWhat { what }));
         }
         for outcome in ["taken", "refused"] {

@@ -2,13 +2,17 @@
 
 pub mod check;
 pub mod client;
+pub mod demo;
+pub mod directory;
 pub mod input;
+pub mod ledger;
 pub mod mailbox;
 pub mod operator;
 pub mod output;
 pub mod pki;
 pub mod report;
 pub mod route;
+pub mod serve;
 pub mod sign;
 pub mod status;
 pub mod submit;
@@ -76,6 +80,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See the whole main job on this machine: gateway, portal, authorities, 50 applications.
+    Demo(demo::DemoArgs),
+    /// Run the gateway (SIGTERM drains, SIGHUP reloads directory, schemas, trust, accounts).
+    Serve(serve::ServeArgs),
+    /// Check a configuration: all faults at once, and what expires.
+    Check(serve::CheckArgs),
+    /// List the accounts of a configuration.
+    Accounts(serve::AccountsArgs),
     /// Make a development PKI.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
@@ -85,6 +97,12 @@ pub enum Command {
     Verify(check::VerifyArgs),
     /// Check limits, header and schema alone.
     Validate(check::ValidateArgs),
+    /// Ask a directory who is competent.
+    #[command(subcommand)]
+    Route(directory::RouteCommand),
+    /// Check the store's ledger.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Portal: hand in a signed message with its attachments.
     Submit(submit::SubmitArgs),
     /// Portal, authority: what became of a message (exit 1 when it is unknown).
@@ -123,6 +141,12 @@ pub enum Command {
 /// Usage and I/O faults, as a sentence.
 pub fn run(cli: Cli) -> Done {
     match cli.command {
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Serve(args) => block_on(serve::serve(args)),
+        Command::Check(args) => serve::check(&args),
+        Command::Accounts(args) => serve::accounts(&args),
+        Command::Route(command) => directory::run(&command),
+        Command::Ledger(command) => ledger::run(&command),
         Command::Pki(command) => pki::run(&command),
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => check::verify(&args),

@@ -9,6 +9,8 @@
 //! randomness; no transport type stands outside `front` and `deliver::client`; sled is named in
 //! `store::index` alone.
 
+pub mod antrag;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod deliver;

@@ -144,7 +144,9 @@ async fn open_ports(
     store: Arc<Store>,
 ) -> Result<App, StartError> {
     let config = live.config.load_full();
-    let health = Arc::new(Health::new(Arc::clone(&read), config.gateway.data.clone(), config.store.min_free));
+    let watched = Arc::clone(&store);
+    let closed = Box::new(move || watched.closed());
+    let health = Arc::new(Health::new(closed, config.gateway.data.clone(), config.store.min_free));
     let sources = Sources {
         metrics: metrics.clone(),
         read,

@@ -18,18 +18,6 @@ use crate::verify::schema::Schemas;
 use crate::verify::trust::Trust;
 use crate::verify::{Came, Limits, Settings, SignatureReport, Verifier};
 
-/// The bounds that the gateway has by default.
-const LIMITS: Limits = Limits {
-    octets: 16 << 20,
-    depth: 64,
-    attributes: 64,
-    name: 256,
-    namespaces: 64,
-    elements: 1_000_000,
-    text: 16 << 20,
-    attachments: 64,
-};
-
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -104,17 +92,20 @@ fn judge(
     args: &VerifyArgs,
 ) -> Result<Result<SignatureReport, Refusal>, Fault> {
     let now = Timestamp::now();
-    if !args.schemas.is_empty() && !args.attach.is_empty() {
+    let report = match verifier.signature(octets, now) {
+        Ok(report) => report,
+        refused => return Ok(refused),
+    };
+    let checked = if args.schemas.is_empty() {
+        Ok(())
+    } else if args.attach.is_empty() {
+        // What is declared can't be compared with what did not come.
+        verifier.validate(octets).map(|_| ())
+    } else {
         let came = args.attach.iter().map(|p| came(p)).collect::<Result<Vec<_>, _>>()?;
-        if let Err(refusal) = verifier.verify(octets.clone(), &came, now) {
-            return Ok(Err(refusal));
-        }
-    } else if !args.schemas.is_empty()
-        && let Err(refusal) = verifier.validate(octets)
-    {
-        return Ok(Err(refusal));
-    }
-    Ok(verifier.signature(octets, now))
+        verifier.verify(octets.clone(), &came, now).map(|_| ())
+    };
+    Ok(checked.map(|()| report))
 }
 
 /// Runs `validate`.
@@ -151,19 +142,12 @@ pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
                 folder.display()
             )));
         }
-        let path = folder.join("rules.toml");
-        match std::fs::read_to_string(&path) {
-            Ok(toml) => rules
-                .add(&toml)
-                .map_err(|faults| Fault::all(&format!("cannot use {}", path.display()), &faults))?,
-            // A set without rules serves standards whose rules are built in.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Fault::file("read", &path, &e)),
-        }
+        // A set without rules serves standards whose rules are built in.
+        rules.add_folder(folder).map_err(|faults| Fault::all("cannot use the header rules", &faults))?;
     }
     let sets = Schemas::load(schemas).map_err(|faults| Fault::all("cannot use the schemas", &faults))?;
     Ok(Verifier::new(Settings {
-        limits: LIMITS,
+        limits: Limits::default(),
         rules: Arc::new(rules),
         schemas: Arc::new(sets),
         trust: Arc::new(trust),
@@ -172,7 +156,7 @@ pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
 
 /// The document, or the refusal for one over the limit.
 fn document(path: &Path) -> Result<Result<Bytes, Refusal>, Fault> {
-    let bound = LIMITS.octets;
+    let bound = Limits::default().octets;
     Ok(match read(path, bound)? {
         Input::Whole(octets) => Ok(octets.into()),
         Input::TooLarge => Err(Refusal::new(

@@ -183,7 +183,9 @@ impl Scene {
         for line in [
             String::new(),
             "Still running. Try it in another terminal:".to_owned(),
-            format!("  export AMTSWEG_URL={main} AMTSWEG_OPERATOR_URL={operators} PKI={dir}/pki AMTSWEG_CA={dir}/pki/ca.pem"),
+            format!(
+                "  export AMTSWEG_URL={main} AMTSWEG_OPERATOR_URL={operators} PKI={dir}/pki AMTSWEG_CA={dir}/pki/ca.pem"
+            ),
             "  # a portal hands in an application and asks what became of it".to_owned(),
             format!("  amtsweg submit --cert $PKI/portal.pem --key $PKI/portal.key {dir}/samples/01-*.xml"),
             "  amtsweg status --cert $PKI/portal.pem --key $PKI/portal.key MESSAGE_ID".to_owned(),

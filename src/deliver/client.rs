@@ -167,7 +167,9 @@ mod tests {
     fn only_plain_https_urls_are_called() {
         assert!(target("https://stadt.example/eingang").is_ok());
         assert!(target("https://[2001:db8::1]:8443/").is_ok());
-        for bad in ["http://stadt.example/", "https://", "stadt.example", "https://a:b@stadt.example/", "ftp://x/"] {
+        for bad in
+            ["http://stadt.example/", "https://", "stadt.example", "https://a:b@stadt.example/", "ftp://x/"]
+        {
             assert!(target(bad).is_err(), "{bad}");
         }
     }

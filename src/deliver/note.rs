@@ -60,41 +60,42 @@ fn of_json(octets: &[u8]) -> String {
 }
 
 fn of_xml(octets: &[u8]) -> String {
-    let mut reader = quick_xml::Reader::from_reader(octets);
-    let mut said = Vec::new();
+    let text = String::from_utf8_lossy(octets);
+    let mut reader = quick_xml::Reader::from_str(&text);
+    let mut said = String::new();
     let mut wanted = false;
     for _ in 0..EVENTS {
         match reader.read_event() {
             Ok(Event::Start(start)) => {
-                wanted = MEMBERS.iter().any(|name| start.local_name().as_ref() == name.as_bytes());
+                wanted = MEMBERS.iter().any(|name| start.local_name().as_ref() == *name);
             }
-            Ok(Event::Text(text)) if wanted => said.extend([text.as_ref(), b" "].concat()),
+            Ok(Event::Text(text)) if wanted => said.extend([text.as_ref(), " "]),
             Ok(Event::End(_)) => wanted = false,
             Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
         }
     }
-    printable(&said)
+    printable(said.as_bytes())
 }
 
 /// The words of a document's texts and attribute values, in small letters; names of elements
 /// and attributes are not among them.
 pub(crate) fn words_of(document: &[u8]) -> HashSet<String> {
     let mut words = HashSet::new();
-    let mut take = |octets: &[u8]| {
-        let text = String::from_utf8_lossy(octets).to_lowercase();
+    let mut take = |text: &str| {
+        let text = text.to_lowercase();
         words.extend(split(&text).filter(|word| is_word(word)).map(str::to_owned));
     };
     // A run of text, put together over character references: `J&#252;rgen` is one word.
-    let mut run = Vec::new();
-    let mut reader = quick_xml::Reader::from_reader(document);
+    let mut run = String::new();
+    let document = String::from_utf8_lossy(document);
+    let mut reader = quick_xml::Reader::from_str(&document);
     for _ in 0..EVENTS {
         match reader.read_event() {
-            Ok(Event::Text(text)) => run.extend_from_slice(&text),
-            Ok(Event::CData(text)) => run.extend_from_slice(&text),
+            Ok(Event::Text(text)) => run.push_str(&text),
+            Ok(Event::CData(text)) => run.push_str(&text),
             Ok(Event::GeneralRef(name)) => {
-                let c = name.resolve_char_ref().ok().flatten().unwrap_or(' ');
-                run.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                run.push(name.resolve_char_ref().ok().flatten().unwrap_or(' '));
             }
             Ok(Event::Start(start) | Event::Empty(start)) => {
                 take(&std::mem::take(&mut run));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{FactKind, Record, Timestamp};
 
-/// Largest back-off bound that makes sense: with more than a day between two attempts a message
+/// Largest back-off bound that makes sense: with more than a week between two attempts a message
 /// would be returned after a handful of them.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Why back-off settings make no sense; a sentence for the operator who wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +17,8 @@ pub enum Nonsense {
     /// The bounds are the wrong way round.
     #[error("the first back-off is longer than the largest one; swap them")]
     Reversed,
-    /// The upper bound is over a day.
-    #[error("the largest back-off is longer than a day; use at most 24 h")]
+    /// The upper bound is over a week.
+    #[error("the largest back-off is longer than a week; use at most 7 days")]
     TooLong,
 }
 
@@ -31,11 +31,18 @@ pub struct Backoff {
     max: Duration,
 }
 
+impl Default for Backoff {
+    /// From a second to an hour.
+    fn default() -> Self {
+        Self { min: Duration::from_secs(1), max: Duration::from_secs(60 * 60) }
+    }
+}
+
 impl Backoff {
     /// A back-off between these bounds.
     ///
     /// # Errors
-    /// [`Nonsense`] when the bounds are zero, reversed or over a day.
+    /// [`Nonsense`] when the bounds are zero, reversed or over a week.
     pub fn new(min: Duration, max: Duration) -> Result<Self, Nonsense> {
         if min < Duration::from_millis(1) {
             return Err(Nonsense::Zero);
@@ -165,10 +172,7 @@ mod tests {
         assert_eq!(backoff.due(Timestamp(5), 1, 0, None), Timestamp(5));
         let asked = Some(Duration::from_secs(7));
         assert_eq!(backoff.due(Timestamp(5), 1, 0, asked), Timestamp(7005));
-        assert_eq!(
-            backoff.due(Timestamp(5), 1, 0, Some(Duration::from_secs(1_000_000))),
-            Timestamp(10_005)
-        );
+        assert_eq!(backoff.due(Timestamp(5), 1, 0, Some(Duration::from_secs(1_000_000))), Timestamp(10_005));
     }
 
     #[test]

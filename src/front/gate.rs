@@ -58,6 +58,7 @@ pub(crate) struct Refused(pub Code);
 
 /// Held until an answer has gone out whole.
 struct Passage {
+    _counted: crate::observe::metrics::InFlight,
     _room: OwnedSemaphorePermit,
     _account: OwnedSemaphorePermit,
     hold: Hold,
@@ -99,7 +100,8 @@ impl Gate {
             )
         })?;
         let account = entry.enter()?;
-        Ok(Passage { _room: room, _account: account, hold: self.core.room.memory.hold() })
+        let counted = self.core.parts.metrics.enter();
+        Ok(Passage { _counted: counted, _room: room, _account: account, hold: self.core.room.memory.hold() })
     }
 
     /// The request with its body bounded in size, pace and memory.

@@ -11,6 +11,8 @@
 
 mod catalog;
 mod codes;
+#[cfg(test)]
+mod mutations;
 mod scan;
 mod set;
 mod sources;

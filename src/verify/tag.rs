@@ -204,8 +204,6 @@ impl<'d> Walk<'d> {
 fn split(qname: &str, colon: Option<usize>) -> (&str, &str) {
     match colon {
         None => ("", qname),
-        Some(colon) => {
-            (qname.get(..colon).unwrap_or_default(), qname.get(colon + 1..).unwrap_or_default())
-        }
+        Some(colon) => (qname.get(..colon).unwrap_or_default(), qname.get(colon + 1..).unwrap_or_default()),
     }
 }

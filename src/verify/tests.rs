@@ -52,7 +52,8 @@ fn signs_and_verifies_with_every_algorithm() {
                 for pss in [false, true] {
                     let profile = Profile { canonicalisation, hash, pss };
                     let signed = world.signer.sign(SAMPLE.as_bytes(), profile).unwrap();
-                    let report = world.check(&signed).unwrap_or_else(|why| panic!("{key:?} {profile:?}: {why}"));
+                    let report =
+                        world.check(&signed).unwrap_or_else(|why| panic!("{key:?} {profile:?}: {why}"));
                     assert_eq!(report.signer.subject, "CN=Signer,O=Stadt Hanau\\, Amt,C=DE");
                     assert_eq!(report.signer.serial, "1267");
                     assert_eq!(report.algorithms[0], canonicalisation.uri());

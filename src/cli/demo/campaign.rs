@@ -65,8 +65,8 @@ pub async fn carry(
     voice: Voice,
 ) -> Result<Outcome, Fault> {
     let (all, started) = (cases.len(), Instant::now());
-    let mut running = stream::iter(cases.into_iter().map(|case| one(channel.clone(), case)))
-        .buffer_unordered(AT_ONCE);
+    let mut running =
+        stream::iter(cases.into_iter().map(|case| one(channel.clone(), case))).buffer_unordered(AT_ONCE);
     let mut outcome = Outcome::default();
     loop {
         let left = deadline.saturating_sub(started.elapsed());
@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_way_shows_failed_attempts_with_their_reason() {
-        let fact = |kind: &str, detail: &str| Fact { kind: kind.into(), detail: detail.into(), ..Fact::default() };
+        let fact =
+            |kind: &str, detail: &str| Fact { kind: kind.into(), detail: detail.into(), ..Fact::default() };
         let report = Report {
             facts: vec![
                 fact("accepted", ""),

@@ -96,7 +96,10 @@ impl Portal {
     /// When one can't be signed.
     pub fn good(&self, n: u32) -> Result<Vec<Case>, Fault> {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        self.in_turn(n).enumerate().map(|(i, pair)| self.case(pair, i % ATTACHMENT_EACH == ATTACHMENT_EACH - 1)).collect()
+        self.in_turn(n)
+            .enumerate()
+            .map(|(i, pair)| self.case(pair, i % ATTACHMENT_EACH == ATTACHMENT_EACH - 1))
+            .collect()
     }
 
     /// `n` good messages without attachments.
@@ -168,7 +171,12 @@ impl Portal {
         add(Code::SignatureWrong, "changed after it was signed", changed(&good), vec![]);
         let mut other = fresh();
         other.attachments.push(DeclaredAttachment { sha256: Digest([7; 32]), ..self.plan_declared.clone() });
-        add(Code::SignatureWrong, "attachment exchanged on the way", self.sign(&other)?, vec![self.plan.clone()]);
+        add(
+            Code::SignatureWrong,
+            "attachment exchanged on the way",
+            self.sign(&other)?,
+            vec![self.plan.clone()],
+        );
         add(Code::CertificateExpired, "signer's certificate expired", self.expired(&fresh())?, vec![]);
         add(Code::CertificateUntrusted, "signer of a foreign CA", stranger(&fresh())?, vec![]);
         let foreign = Application::new("psw:06999998", &pair.service, &pair.area);
@@ -218,8 +226,7 @@ fn signer(certificate: &[u8], key: &[u8]) -> Result<Signer, Fault> {
 }
 
 fn sign(signer: &Signer, xml: &str) -> Result<Bytes, Fault> {
-    let profile =
-        Profile { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false };
+    let profile = Profile { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false };
     let signed = signer.sign(xml.as_bytes(), profile);
     signed.map(Bytes::from).map_err(|e| Fault::said(format!("cannot sign a sample: {e}")))
 }
@@ -309,7 +316,10 @@ pub async fn again(
             if !(known && answer.repeated) {
                 return Ok(Err(format!("handed in again it became {}", answer.message_id)));
             }
-            voice.tell(format!("  the same receipt again, nothing is delivered twice: {}", answer.message_id))?;
+            voice.tell(format!(
+                "  the same receipt again, nothing is delivered twice: {}",
+                answer.message_id
+            ))?;
             Ok(Ok(()))
         }
         Err(status) => {
@@ -330,7 +340,8 @@ pub async fn finish_old(operator: &Channel, voice: Voice) -> Result<(usize, Vec<
     for state in ["Queued", "Sending", "Delivered", "Available", "Leased"] {
         let mut after = 0;
         loop {
-            let request = MessagesRequest { state: state.to_owned(), after, limit: 200, ..Default::default() };
+            let request =
+                MessagesRequest { state: state.to_owned(), after, limit: 200, ..Default::default() };
             let page = client.messages(request).await.map_err(fault)?.into_inner();
             open.extend(page.reports.into_iter().map(|r| r.message_id));
             if page.next_after <= after {

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::input::write_new;
 use crate::cli::{Fault, pki};
 use crate::domain::{Identifier, Transport};
-use crate::route::Directory;
-use crate::route::files::{Files, PUSH_BASE};
+use crate::route::{Directory, Files, PUSH_BASE};
 
 /// The identifier as which the sample portal writes.
 pub const AUTHOR: &str = "psw:06000001";

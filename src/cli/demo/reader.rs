@@ -84,7 +84,9 @@ impl Reader {
         let mut stream = match self.client.fetch(request).await {
             Ok(answer) => answer.into_inner(),
             // Somebody else took it meanwhile (a person trying the commands): fine.
-            Err(status) if status.code() == tonic::Code::Aborted || status.code() == tonic::Code::NotFound => {
+            Err(status)
+                if status.code() == tonic::Code::Aborted || status.code() == tonic::Code::NotFound =>
+            {
                 return Ok(());
             }
             Err(status) => return Err(said(status)),

@@ -37,7 +37,8 @@ impl Summary {
     /// When nobody reads the output any more.
     pub fn tell(&self, voice: Voice) -> Result<(), Fault> {
         voice.tell("")?;
-        let mut table = Table::new(&["AUTHORITY", "WAY", "CLOSED", "ATTEMPTS", "FASTEST ms", "MEDIAN ms", "SLOWEST ms"]);
+        let mut table =
+            Table::new(&["AUTHORITY", "WAY", "CLOSED", "ATTEMPTS", "FASTEST ms", "MEDIAN ms", "SLOWEST ms"]);
         for ((authority, way), carried) in self.by_authority() {
             let mut times: Vec<u128> = carried.iter().map(|c| c.took.as_millis()).collect();
             times.sort_unstable();
@@ -63,11 +64,16 @@ impl Summary {
             self.took.as_secs_f64(),
             self.outcome.failed.len(),
         ))?;
-        voice.tell(format!("{right} of {} bad messages were refused with their code.", self.refused.len()))?;
+        voice
+            .tell(format!("{right} of {} bad messages were refused with their code.", self.refused.len()))?;
         if self.finished > 0 {
             voice.tell(format!("{} messages left from before were finished.", self.finished))?;
         }
-        self.outcome.failed.iter().chain(&self.faults).try_for_each(|why| voice.tell(format!("NOT GOOD: {why}")))
+        self.outcome
+            .failed
+            .iter()
+            .chain(&self.faults)
+            .try_for_each(|why| voice.tell(format!("NOT GOOD: {why}")))
     }
 
     fn by_authority(&self) -> BTreeMap<(&str, &str), Vec<&Carried>> {

@@ -92,11 +92,8 @@ fn chunks(parcel: Parcel, broken: oneshot::Sender<BoxError>) -> impl Stream<Item
         reader: parcel.reader.to_string(),
     };
     let attachments = stream::iter(parcel.attachments).flat_map(|(declared, piece)| {
-        let start = AttachmentStart {
-            name: declared.name,
-            media_type: declared.media_type,
-            size: declared.size,
-        };
+        let start =
+            AttachmentStart { name: declared.name, media_type: declared.media_type, size: declared.size };
         let content = piece.chunks.map(|chunk| chunk.map(Part::Content));
         stream::iter([Ok(Part::Attachment(start))]).chain(content)
     });

@@ -301,7 +301,9 @@ mod tests {
         let octets = body.collect().await.unwrap().to_bytes();
         assert_eq!(octets.len() as u64, announced);
         let text = std::str::from_utf8(&octets).unwrap();
-        assert!(text.starts_with("--B\r\nContent-Type: application/xml\r\nContent-ID: <document>\r\n\r\n<antrag/>\r\n--B\r\n"));
+        assert!(text.starts_with(
+            "--B\r\nContent-Type: application/xml\r\nContent-ID: <document>\r\n\r\n<antrag/>\r\n--B\r\n"
+        ));
         assert!(text.ends_with("Content-ID: <receipt>\r\n\r\n<quittung/>\r\n--B--\r\n"));
         assert!(text.contains("filename*=UTF-8''plan.pdf\r\n\r\nabc\r\n--B"));
     }

@@ -62,6 +62,10 @@ pub(super) fn scan(text: &str, extra: &Extra<'_>) -> Result<Scan, Refusal> {
                         .unwrap_or_default(),
                 ),
             },
+            Event::DocType(_) => {
+                let reason = "a document type declaration is not allowed; leave it out";
+                return Err(Refusal::new(Code::Forbidden, reason).at(pass.location(before)));
+            }
             Event::Eof => break,
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::io::BufRead;
 use std::ops::Range;
 use std::sync::Arc;
 
+use fastxml::error::StructuredError;
 use fastxml::schema::{Schema, Validator};
 
 use super::codes::Codes;
@@ -13,6 +14,9 @@ use super::sources::Sources;
 use super::survey::{Survey, survey};
 use super::words;
 use crate::error::{Code, Refusal};
+
+/// `xs:IDREF` values without an `xs:ID` that are let pass in one document.
+const MAX_DANGLING: usize = 1_000;
 
 /// A set, compiled once; checks run in parallel.
 pub(super) struct Set {
@@ -89,26 +93,36 @@ impl Set {
         let text = std::str::from_utf8(octets)
             .map_err(|_| Refusal::new(Code::NotUtf8, "the document is not UTF-8; encode it so"))?;
         let found = scan(text, &Extra { unqualified: &self.unqualified, codes: &self.codes })?;
-        let cut = found.signature.filter(|_| !self.signed.contains(&(namespace.to_owned(), found.root)));
-        match cut {
-            None => self.validate(Validator::from(octets)),
-            Some(signature) => self.validate(Validator::from_reader(without(octets, signature))),
-        }?;
-        found.code.map_or(Ok(()), Err)
+        let signed = self.signed.contains(&(namespace.to_owned(), found.root));
+        let cut = found.signature.filter(|_| !signed);
+        let findings = |most| match cut.clone() {
+            None => self.findings(Validator::from(octets), most),
+            Some(signature) => self.findings(Validator::from_reader(without(octets, signature)), most),
+        };
+        // Dangling references come last. They are let pass, so look whether anything stands behind.
+        let mut first = findings(1)?;
+        if first.first().is_some_and(words::dangling) {
+            let all = findings(MAX_DANGLING)?;
+            if all.len() < MAX_DANGLING {
+                first = all.into_iter().filter(|finding| !words::dangling(finding)).take(1).collect();
+            }
+        }
+        match first.first() {
+            Some(finding) => Err(words::refusal(finding)),
+            None => found.code.map_or(Ok(()), Err),
+        }
     }
 
-    fn validate(&self, validator: Validator<'_>) -> Result<(), Refusal> {
+    /// The first `most` faults that the validator finds.
+    fn findings(&self, validator: Validator<'_>, most: usize) -> Result<Vec<StructuredError>, Refusal> {
         // With an explicit schema nothing that the document names is looked at.
-        let report = validator.schema(self.schema.clone()).max_errors(1).run().map_err(|_| {
+        let report = validator.schema(self.schema.clone()).max_errors(most).run().map_err(|_| {
             Refusal::new(
                 Code::NotWellFormed,
                 "the schema validator can't read the document; write plain XML 1.0 without a DTD",
             )
         })?;
-        match report.errors().first() {
-            None => Ok(()),
-            Some(finding) => Err(words::refusal(finding)),
-        }
+        Ok(report.into_entries().into_iter().filter(StructuredError::is_error).collect())
     }
 }
 

@@ -7,6 +7,13 @@ use crate::error::{Code, Location, Refusal};
 /// Characters of a list of expected elements.
 const MAX_EXPECTED: usize = 300;
 
+/// Whether the finding is a reference of type `xs:IDREF` that leads to nothing. XML Schema 1.0 part 1
+/// (3.15.4) forbids that, but libxml2, with which most of the field validates, has never looked, and
+/// the official examples of XWasser 1.0.0 contain such references: they are let pass.
+pub(super) fn dangling(finding: &StructuredError) -> bool {
+    finding.error_type == Kind::IdentityConstraint && finding.message.starts_with("IDREF ")
+}
+
 /// AW-0111 for a finding.
 pub(super) fn refusal(finding: &StructuredError) -> Refusal {
     let path = finding.location.xpath.as_deref().map(local_path).unwrap_or_default();

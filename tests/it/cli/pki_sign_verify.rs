@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{amtsweg, exits, stderr, stdout, text};
 
-const DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a xmlns=\"urn:test\"><b c=\"1\">für</b></a>\n";
+const DOCUMENT: &str =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a xmlns=\"urn:test\"><b c=\"1\">für</b></a>\n";
 
 struct Desk {
     dir: tempfile::TempDir,
@@ -23,7 +24,8 @@ impl Desk {
     }
 
     fn sign(&self, out: &str, more: &[&str]) -> std::process::Output {
-        let [cert, key, input, out] = ["pki/signer.pem", "pki/signer.key", "in.xml", out].map(|n| text(&self.path(n)));
+        let [cert, key, input, out] =
+            ["pki/signer.pem", "pki/signer.key", "in.xml", out].map(|n| text(&self.path(n)));
         let mut args = vec!["sign", "--cert", &cert, "--key", &key, &input, "-o", &out];
         args.extend(more);
         amtsweg(args)
@@ -143,7 +145,13 @@ fn a_closed_pipe_ends_quietly() {
     use std::process::{Command, Stdio};
     let desk = Desk::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_amtsweg"))
-        .args(["sign", "--cert", &text(&desk.path("pki/signer.pem")), "--key", &text(&desk.path("pki/signer.key"))])
+        .args([
+            "sign",
+            "--cert",
+            &text(&desk.path("pki/signer.pem")),
+            "--key",
+            &text(&desk.path("pki/signer.key")),
+        ])
         .args(["-", "-o", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,6 +5,27 @@
 //! store (several gateways on one database) can stand behind the same ports, so a claim is a
 //! lease with an owner and an expiry, and every change names the version it was made from.
 
+mod accept;
+mod apply;
+mod codec;
+mod commit;
+mod content;
+mod frame;
+mod index;
+mod keys;
+pub mod ledger;
+mod marker;
+mod open;
+mod overlay;
+mod ports;
+mod recover;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub use open::{OpenError, Opened, Settings, Store};
+pub use recover::{Recovery, Stopped};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -226,7 +226,10 @@ pub fn verify_signature(
 }
 
 /// The header and the declared attachments.
-fn picked(passed: &mut Passed<'_, '_>, limits: &Limits) -> Result<(Header, Vec<DeclaredAttachment>), Refusal> {
+fn picked(
+    passed: &mut Passed<'_, '_>,
+    limits: &Limits,
+) -> Result<(Header, Vec<DeclaredAttachment>), Refusal> {
     let Some(picker) = passed.picker.take() else {
         return Err(Refusal::new(Code::UnknownStandard, "no header rule is loaded; load a schema set"));
     };
@@ -335,4 +338,17 @@ fn matching(declared: &[DeclaredAttachment], came: &[Came]) -> Result<(), Refusa
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl Verified {
+    /// A message as if it had been verified, for tests of the rooms behind `verify`.
+    pub(crate) fn for_tests(
+        octets: Bytes,
+        header: Header,
+        signer: SignerInfo,
+        attachments: Vec<DeclaredAttachment>,
+    ) -> Self {
+        Self { octets, header, signer, attachments }
+    }
 }

@@ -280,9 +280,7 @@ fn needed(rendered: &[usize], namespaces: &Namespaces<'_>, number: usize) -> boo
 fn in_scope(namespaces: &Namespaces<'_>) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..namespaces.len()).collect();
     // Of one prefix the later one wins: sort by prefix, then the later first.
-    numbers.sort_unstable_by(|a, b| {
-        namespaces.get(*a).prefix.cmp(namespaces.get(*b).prefix).then(b.cmp(a))
-    });
+    numbers.sort_unstable_by(|a, b| namespaces.get(*a).prefix.cmp(namespaces.get(*b).prefix).then(b.cmp(a)));
     numbers.dedup_by(|next, kept| namespaces.get(*next).prefix == namespaces.get(*kept).prefix);
     numbers
 }

@@ -9,9 +9,9 @@ use crate::domain::{Digest, SignerInfo, Timestamp};
 use crate::error::{Code, Refusal};
 
 fn parse<'c>(der: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Refusal> {
-    X509Certificate::from_der(der)
-        .map(|(_, certificate)| certificate)
-        .map_err(|_| Refusal::new(Code::CertificateUntrusted, "the signer's certificate can't be read (RFC 5280)"))
+    X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(|_| {
+        Refusal::new(Code::CertificateUntrusted, "the signer's certificate can't be read (RFC 5280)")
+    })
 }
 
 /// Whether the key usage, where there is one, allows to sign data (RFC 5280, section 4.2.1.3).
@@ -47,10 +47,8 @@ pub(crate) fn describe(der: &CertificateDer<'_>) -> Result<SignerInfo, Refusal> 
 
 /// A name after RFC 4514, section 2: the last component first.
 fn name(name: &X509Name<'_>) -> String {
-    let parts: Vec<String> = name
-        .iter_rdn()
-        .map(|rdn| rdn.iter().map(attribute).collect::<Vec<_>>().join("+"))
-        .collect();
+    let parts: Vec<String> =
+        name.iter_rdn().map(|rdn| rdn.iter().map(attribute).collect::<Vec<_>>().join("+")).collect();
     parts.into_iter().rev().collect::<Vec<_>>().join(",")
 }
 
@@ -59,7 +57,8 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     match attribute.as_str() {
         Ok(value) => format!("{kind}={}", escaped(value)),
         Err(_) => {
-            let hex: String = attribute.attr_value().data.iter().map(|octet| format!("{octet:02x}")).collect();
+            let hex: String =
+                attribute.attr_value().data.iter().map(|octet| format!("{octet:02x}")).collect();
             format!("{kind}=#{hex}")
         }
     }

@@ -43,8 +43,11 @@ impl<'d> Document<'d> {
                 let valid = body.get(..error.valid_up_to()).unwrap_or_default();
                 let text = std::str::from_utf8(valid).unwrap_or_default();
                 let whole = Document { text, bom, carriage_returns: false };
-                return Err(Refusal::new(Code::NotUtf8, "an octet is not UTF-8; write the document in UTF-8")
-                    .at(whole.location(text.len(), String::new())));
+                return Err(Refusal::new(
+                    Code::NotUtf8,
+                    "an octet is not UTF-8; write the document in UTF-8",
+                )
+                .at(whole.location(text.len(), String::new())));
             }
         };
         let document = Document { text, bom, carriage_returns: memchr::memchr(b'\r', body).is_some() };

@@ -1,8 +1,8 @@
 //! Public keys of certificates and the check of a signature value with them.
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
-use webpki::aws_lc_rs as algs;
 use webpki::EndEntityCert;
+use webpki::aws_lc_rs as algs;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -122,11 +122,20 @@ pub(crate) fn candidates<'c>(
     }
     let weak = |kind: &Kind| matches!(kind, Kind::Rsa(_) | Kind::Other);
     Err(if kinds.is_empty() {
-        Refusal::new(Code::SignatureWrong, "no certificate of the signature can be read; send X.509 v3 in DER, base64")
+        Refusal::new(
+            Code::SignatureWrong,
+            "no certificate of the signature can be read; send X.509 v3 in DER, base64",
+        )
     } else if kinds.iter().any(weak) && method.scheme != Scheme::Ecdsa || kinds.contains(&Kind::Other) {
-        Refusal::new(Code::SignatureWeak, "the signer's key is outside the profile; use RSA of 2048 to 8192 bits or ECDSA on P-256, P-384 or P-521")
+        Refusal::new(
+            Code::SignatureWeak,
+            "the signer's key is outside the profile; use RSA of 2048 to 8192 bits or ECDSA on P-256, P-384 or P-521",
+        )
     } else {
-        Refusal::new(Code::SignatureWrong, "no certificate of the signature has a key for its SignatureMethod")
+        Refusal::new(
+            Code::SignatureWrong,
+            "no certificate of the signature has a key for its SignatureMethod",
+        )
     })
 }
 

@@ -35,7 +35,9 @@ impl<'d> Walk<'d> {
             return Err(self.malformed("a processing instruction needs a name without a colon"));
         }
         if target.eq_ignore_ascii_case("xml") {
-            return Err(self.malformed("the target xml is reserved; an XML declaration stands at the very beginning"));
+            return Err(
+                self.malformed("the target xml is reserved; an XML declaration stands at the very beginning")
+            );
         }
         Ok(Node::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
     }
@@ -51,17 +53,25 @@ impl<'d> Walk<'d> {
         let encoding = pseudo_attribute(&mut rest, "encoding");
         let standalone = pseudo_attribute(&mut rest, "standalone");
         if !names::is_space(rest) || version.is_none() || !matches!(standalone, None | Some("yes" | "no")) {
-            return Err(self.malformed("the XML declaration is malformed; write <?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
+            return Err(self.malformed(
+                "the XML declaration is malformed; write <?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+            ));
         }
         if version != Some("1.0") {
             return Err(self.refuse(Code::Forbidden, "only XML 1.0 is accepted"));
         }
         match encoding {
             Some(name) if !["UTF-8", "US-ASCII"].iter().any(|known| known.eq_ignore_ascii_case(name)) => {
-                Err(self.refuse(Code::NotUtf8, "the XML declaration names another encoding; write the document in UTF-8"))
+                Err(self.refuse(
+                    Code::NotUtf8,
+                    "the XML declaration names another encoding; write the document in UTF-8",
+                ))
             }
             Some(name) if name.eq_ignore_ascii_case("US-ASCII") && !self.document.text.is_ascii() => {
-                Err(self.refuse(Code::NotUtf8, "the document says US-ASCII and holds other characters; say UTF-8"))
+                Err(self.refuse(
+                    Code::NotUtf8,
+                    "the document says US-ASCII and holds other characters; say UTF-8",
+                ))
             }
             _ => self.next(),
         }

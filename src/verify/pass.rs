@@ -206,7 +206,9 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
     /// A signature starts.
     fn enter(&mut self, walk: &Walk<'d>) {
         let reason = if walk.depth() != 2 {
-            Some("a ds:Signature stands elsewhere than as a child of the root; sign the whole document, enveloped")
+            Some(
+                "a ds:Signature stands elsewhere than as a child of the root; sign the whole document, enveloped",
+            )
         } else if self.signature.is_some() {
             Some("the document has more than one ds:Signature; send it with exactly one")
         } else {

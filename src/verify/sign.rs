@@ -182,7 +182,10 @@ impl Signer {
             Key::Rsa(_) => SignatureMethod { scheme: Scheme::Pkcs1, hash: profile.hash },
             Key::Ecdsa(pairs) => {
                 let wanted = pairs.iter().find(|(hash, _)| *hash == profile.hash).or(pairs.first());
-                SignatureMethod { scheme: Scheme::Ecdsa, hash: wanted.map_or(profile.hash, |(hash, _)| *hash) }
+                SignatureMethod {
+                    scheme: Scheme::Ecdsa,
+                    hash: wanted.map_or(profile.hash, |(hash, _)| *hash),
+                }
             }
         }
     }
@@ -274,9 +277,14 @@ fn ecdsa(der: &PrivateKeyDer<'_>, public: &[u8], kind: Kind) -> Result<Key, Sign
         let pair = match der {
             PrivateKeyDer::Sec1(der) => EcdsaKeyPair::from_private_key_der(algorithm, der.secret_sec1_der()),
             PrivateKeyDer::Pkcs8(der) => EcdsaKeyPair::from_pkcs8(algorithm, der.secret_pkcs8_der()),
-            _ => return Err(SignError::Key("the certificate's key is on a curve, the private key is not".to_owned())),
+            _ => {
+                return Err(SignError::Key(
+                    "the certificate's key is on a curve, the private key is not".to_owned(),
+                ));
+            }
         };
-        let pair = pair.map_err(|why| SignError::Key(format!("it is not on the certificate's curve: {why}")))?;
+        let pair =
+            pair.map_err(|why| SignError::Key(format!("it is not on the certificate's curve: {why}")))?;
         if pair.public_key().as_ref() != public {
             return Err(other_key());
         }
@@ -321,7 +329,13 @@ fn signed_info(octets: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
     let Some(found) = &passed.signature else {
         return Err(Refusal::new(Code::SignatureMissing, "the signature has no place in the document").into());
     };
-    let canonical =
-        super::signature::canonical_signed_info(document, &limits, found, &passed.root, profile.canonicalisation, &[])?;
+    let canonical = super::signature::canonical_signed_info(
+        document,
+        &limits,
+        found,
+        &passed.root,
+        profile.canonicalisation,
+        &[],
+    )?;
     Ok(canonical)
 }

@@ -101,7 +101,8 @@ impl<'d> Walk<'d> {
         let from = *at;
         let name = self.name(tag, from)?;
         *at = name.end;
-        let tidy = octets.get(before..from) == Some(b" ") && octets.get(name.end..name.end + 2) == Some(b"=\"");
+        let tidy =
+            octets.get(before..from) == Some(b" ") && octets.get(name.end..name.end + 2) == Some(b"=\"");
         space(at);
         if octets.get(*at) != Some(&b'=') {
             return Err(self.malformed("an attribute needs = and a value in quotes"));
@@ -213,8 +214,6 @@ impl<'d> Walk<'d> {
 fn split(qname: &str, colon: Option<usize>) -> (&str, &str) {
     match colon {
         None => ("", qname),
-        Some(colon) => {
-            (qname.get(..colon).unwrap_or_default(), qname.get(colon + 1..).unwrap_or_default())
-        }
+        Some(colon) => (qname.get(..colon).unwrap_or_default(), qname.get(colon + 1..).unwrap_or_default()),
     }
 }

@@ -52,7 +52,8 @@ fn signs_and_verifies_with_every_algorithm() {
                 for pss in [false, true] {
                     let profile = Profile { canonicalisation, hash, pss };
                     let signed = world.signer.sign(SAMPLE.as_bytes(), profile).unwrap();
-                    let report = world.check(&signed).unwrap_or_else(|why| panic!("{key:?} {profile:?}: {why}"));
+                    let report =
+                        world.check(&signed).unwrap_or_else(|why| panic!("{key:?} {profile:?}: {why}"));
                     assert_eq!(report.signer.subject, "CN=Signer,O=Stadt Hanau\\, Amt,C=DE");
                     assert_eq!(report.signer.serial, "1267");
                     assert_eq!(report.algorithms[0], canonicalisation.uri());
@@ -137,9 +138,49 @@ proptest::proptest! {
 }
 
 const PIECES: &[&str] = &[
-    "<", ">", "/", "<a", "</a>", "<a>", "<a/>", "</", "<?", "?>", "<?xml", " version='1.0'", "<!--", "-->", "--", "<![CDATA[", "]]>",
-    "<!DOCTYPE", "&", ";", "&amp;", "&#", "x41", "'", "\"", "=", " ", "\n", "\r", "xmlns", ":", "b", "ä", "\u{FEFF}", "<!>", "<!-->",
-    "<![CDATA]]>", "xml", "\0", "]]", "urn:x", "<s:Signature xmlns:s='http://www.w3.org/2000/09/xmldsig#'>", "</s:Signature>",
+    "<",
+    ">",
+    "/",
+    "<a",
+    "</a>",
+    "<a>",
+    "<a/>",
+    "</",
+    "<?",
+    "?>",
+    "<?xml",
+    " version='1.0'",
+    "<!--",
+    "-->",
+    "--",
+    "<![CDATA[",
+    "]]>",
+    "<!DOCTYPE",
+    "&",
+    ";",
+    "&amp;",
+    "&#",
+    "x41",
+    "'",
+    "\"",
+    "=",
+    " ",
+    "\n",
+    "\r",
+    "xmlns",
+    ":",
+    "b",
+    "ä",
+    "\u{FEFF}",
+    "<!>",
+    "<!-->",
+    "<![CDATA]]>",
+    "xml",
+    "\0",
+    "]]",
+    "urn:x",
+    "<s:Signature xmlns:s='http://www.w3.org/2000/09/xmldsig#'>",
+    "</s:Signature>",
 ];
 
 /// A certificate with an RSA key of 1024 bits (its private key was thrown away).

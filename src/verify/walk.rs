@@ -335,9 +335,10 @@ impl<'d> Walk<'d> {
     #[cold]
     pub(super) fn bad_reference(&self, bad: BadReference) -> Refusal {
         match bad {
-            BadReference::Entity => {
-                self.refuse(Code::Forbidden, "only the five predefined entities are accepted; write the character")
-            }
+            BadReference::Entity => self.refuse(
+                Code::Forbidden,
+                "only the five predefined entities are accepted; write the character",
+            ),
             BadReference::Malformed => self.malformed("a reference is malformed; write & as &amp;"),
         }
     }

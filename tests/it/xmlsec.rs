@@ -67,7 +67,9 @@ impl World {
         let mut xmlsec = Command::new("xmlsec1");
         xmlsec.arg(command);
         for attribute in ["Id", "ID", "id"] {
-            for uri in ["", "urn:de:a:", "urn:de:b:", "http://example.org/c?x=1:", "http://example.org/%C3%A4:"] {
+            for uri in
+                ["", "urn:de:a:", "urn:de:b:", "http://example.org/c?x=1:", "http://example.org/%C3%A4:"]
+            {
                 for root in generate::ROOTS {
                     xmlsec.arg(format!("--id-attr:{attribute}")).arg(format!("{uri}{root}"));
                 }
@@ -85,7 +87,11 @@ impl World {
 }
 
 fn profile(random: &mut Random) -> Profile {
-    Profile { canonicalisation: random.pick(&Canonicalisation::ALL), hash: random.pick(&Hash::ALL), pss: false }
+    Profile {
+        canonicalisation: random.pick(&Canonicalisation::ALL),
+        hash: random.pick(&Hash::ALL),
+        pss: false,
+    }
 }
 
 #[test]
@@ -123,7 +129,11 @@ fn signed_by_xmlsec(world: &World) -> Vec<Vec<u8>> {
             let mut random = Random((number * 10_000 + seed) as u64 ^ 0xABCD);
             let document = generate::document(&mut random);
             let uri = match &document.id {
-                Some(id) if random.one_in(2) && !document.epilog.contains("<?") && !document.prolog.contains("<?pi") => {
+                Some(id)
+                    if random.one_in(2)
+                        && !document.epilog.contains("<?")
+                        && !document.prolog.contains("<?pi") =>
+                {
                     format!("#{id}")
                 }
                 _ => String::new(),
@@ -161,7 +171,11 @@ fn we_verify_what_xmlsec_signs() {
             panic!("{why} {:?}\n{}", why.location, String::from_utf8_lossy(document));
         }
     }
-    println!("verified {} documents that xmlsec1 signed ({} anchors)", signed.len(), world.pki.anchor.lines().count().min(1));
+    println!(
+        "verified {} documents that xmlsec1 signed ({} anchors)",
+        signed.len(),
+        world.pki.anchor.lines().count().min(1)
+    );
 }
 
 /// Why we may refuse what xmlsec1 accepts: part of the reason.
@@ -203,7 +217,9 @@ fn both_refuse_or_accept_the_same_mutations() {
     let verdicts: Vec<bool> = std::thread::scope(|scope| {
         let workers: Vec<_> = mutants
             .chunks(mutants.len().div_ceil(4))
-            .map(|chunk| scope.spawn(|| chunk.iter().map(|(path, _)| world.theirs(&[path])).collect::<Vec<_>>()))
+            .map(|chunk| {
+                scope.spawn(|| chunk.iter().map(|(path, _)| world.theirs(&[path])).collect::<Vec<_>>())
+            })
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });

@@ -59,15 +59,27 @@ impl<'d> Reader<'d> {
             return walk.refuse(Code::NotCovered, reason);
         }
         if walk.is(DSIG, "Reference") {
-            return walk.refuse(Code::NotCovered, "the signature has several references; refer once, to the whole document");
+            return walk.refuse(
+                Code::NotCovered,
+                "the signature has several references; refer once, to the whole document",
+            );
         }
         if walk.is(DSIG, "Transform") || walk.is(DSIG, "XPath") {
-            return walk.refuse(Code::NotCovered, "the transforms must be enveloped-signature and one canonicalisation");
+            return walk.refuse(
+                Code::NotCovered,
+                "the transforms must be enveloped-signature and one canonicalisation",
+            );
         }
         if walk.is(DSIG, "HMACOutputLength") {
-            return walk.refuse(Code::SignatureWeak, "HMAC is not accepted; sign with RSA or ECDSA and a certificate");
+            return walk.refuse(
+                Code::SignatureWeak,
+                "HMAC is not accepted; sign with RSA or ECDSA and a certificate",
+            );
         }
-        walk.refuse(Code::SignatureWrong, "an element of the signature is out of place here (XML Signature 1.1, section 4)")
+        walk.refuse(
+            Code::SignatureWrong,
+            "an element of the signature is out of place here (XML Signature 1.1, section 4)",
+        )
     }
 
     /// Goes to the end of the element, which must have no (further) child.
@@ -111,7 +123,8 @@ impl<'d> Reader<'d> {
         self.expect("CanonicalizationMethod")?;
         let uri = self.algorithm()?;
         let Some(method) = Canonicalisation::from_uri(&uri) else {
-            let reason = "CanonicalizationMethod is outside the profile; use exclusive or inclusive canonicalisation";
+            let reason =
+                "CanonicalizationMethod is outside the profile; use exclusive or inclusive canonicalisation";
             return Err(self.walk.refuse(Code::SignatureWeak, reason));
         };
         draft.method = Some(method);
@@ -172,7 +185,8 @@ impl<'d> Reader<'d> {
     }
 
     fn transforms(&mut self, draft: &mut Draft) -> Result<(), Refusal> {
-        const REASON: &str = "the transforms must be enveloped-signature and one canonicalisation of the profile";
+        const REASON: &str =
+            "the transforms must be enveloped-signature and one canonicalisation of the profile";
         self.attributes(&[])?;
         for number in 0..2 {
             if !self.child()? || !self.walk.is(DSIG, "Transform") {
@@ -236,13 +250,16 @@ impl<'d> Reader<'d> {
         while self.child()? {
             if self.walk.is(DSIG, "X509Certificate") {
                 if draft.certificates.len() >= CERTIFICATES {
-                    let reason = format!("more than {CERTIFICATES} certificates; send the signer's and its chain");
+                    let reason =
+                        format!("more than {CERTIFICATES} certificates; send the signer's and its chain");
                     return Err(self.walk.refuse(Code::OverLimit, reason));
                 }
                 self.attributes(&[])?;
                 let certificate = self.base64()?;
                 draft.certificates.push(certificate);
-            } else if IGNORED.iter().any(|known| self.walk.is(DSIG, known)) || self.walk.is(DSIG11, "X509Digest") {
+            } else if IGNORED.iter().any(|known| self.walk.is(DSIG, known))
+                || self.walk.is(DSIG11, "X509Digest")
+            {
                 self.skip()?;
             } else {
                 return Err(self.unexpected());
@@ -268,8 +285,12 @@ impl<'d> Reader<'d> {
             };
             text.extend(piece.bytes().filter(|octet| names::class(*octet) & names::SPACE == 0));
         }
-        STANDARD
-            .decode(&text)
-            .map_err(|_| self.walk.refuse_at(start, Code::SignatureWrong, "the content is not base64 (RFC 4648, section 4)"))
+        STANDARD.decode(&text).map_err(|_| {
+            self.walk.refuse_at(
+                start,
+                Code::SignatureWrong,
+                "the content is not base64 (RFC 4648, section 4)",
+            )
+        })
     }
 }

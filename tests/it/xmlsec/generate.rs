@@ -40,7 +40,15 @@ impl Document {
     /// The whole, with `signature` before the child of this number.
     pub fn with(&self, signature: &str, at: usize) -> String {
         let (before, after) = self.children.split_at(at.min(self.children.len()));
-        let parts = [&self.prolog, &self.start, &before.concat(), signature, &after.concat(), &self.end, &self.epilog];
+        let parts = [
+            &self.prolog,
+            &self.start,
+            &before.concat(),
+            signature,
+            &after.concat(),
+            &self.end,
+            &self.epilog,
+        ];
         parts.map(ToString::to_string).concat()
     }
 }
@@ -50,10 +58,35 @@ const URIS: [&str; 5] =
 const NAMES: [&str; 6] = ["antrag", "b", "gebiet.x", "_c-1", "größe", "a"];
 pub const ROOTS: [&str; 3] = ["root", "antrag.einreichen.0100", "Wurzel"];
 const TEXTS: [&str; 14] = [
-    "text", " ", "\n  ", "\r\n", "\r", "\t", "&amp;", "&lt;x&gt;", "ä€😀", "&#13;", "&#x20AC;&#65;", "]]&gt;", "a > b", "&quot;'&apos;",
+    "text",
+    " ",
+    "\n  ",
+    "\r\n",
+    "\r",
+    "\t",
+    "&amp;",
+    "&lt;x&gt;",
+    "ä€😀",
+    "&#13;",
+    "&#x20AC;&#65;",
+    "]]&gt;",
+    "a > b",
+    "&quot;'&apos;",
 ];
-const VALUES: [&str; 12] =
-    ["v", "", " x ", "&lt;&amp;", "&#9;&#10;&#13;", "a\tb", "a\r\nb\nc", ">", "&quot;&apos;", "ä😀", "&#x20AC;", "1  2"];
+const VALUES: [&str; 12] = [
+    "v",
+    "",
+    " x ",
+    "&lt;&amp;",
+    "&#9;&#10;&#13;",
+    "a\tb",
+    "a\r\nb\nc",
+    ">",
+    "&quot;&apos;",
+    "ä😀",
+    "&#x20AC;",
+    "1  2",
+];
 
 /// Prefixes in scope with their namespaces.
 type Scope = Vec<(String, &'static str)>;
@@ -65,7 +98,10 @@ fn find(scope: &Scope, prefix: &str) -> Option<&'static str> {
 pub fn document(random: &mut Random) -> Document {
     let mut prolog = String::new();
     if random.one_in(2) {
-        prolog += random.pick(&["<?xml version=\"1.0\"?>", "<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\r\n"]);
+        prolog += random.pick(&[
+            "<?xml version=\"1.0\"?>",
+            "<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\r\n",
+        ]);
     }
     misc(random, &mut prolog);
     let mut scope: Scope = Vec::new();
@@ -106,10 +142,12 @@ fn tags(random: &mut Random, scope: &mut Scope, name: &str, extra: &str) -> (Str
             written.push(format!("xmlns{colon}{prefix}=\"{uri}\""));
         }
     }
-    let known: Vec<String> = ["p", "q", "ds"].iter().filter(|p| find(scope, p).is_some()).map(|p| format!("{p}:")).collect();
+    let known: Vec<String> =
+        ["p", "q", "ds"].iter().filter(|p| find(scope, p).is_some()).map(|p| format!("{p}:")).collect();
     for local in ["z", "b", "a", "m", "ä"] {
         if random.one_in(4) {
-            let prefix = if known.is_empty() || random.one_in(2) { "" } else { &known[random.below(known.len())] };
+            let prefix =
+                if known.is_empty() || random.one_in(2) { "" } else { &known[random.below(known.len())] };
             let value: String = (0..random.below(3)).map(|_| random.pick(&VALUES)).collect();
             let quote = random.pick(&["\"", "'"]);
             let equals = random.pick(&["=", " = "]);
@@ -166,7 +204,9 @@ pub fn template(random: &mut Random, algorithms: &Algorithms<'_>) -> String {
     let inclusive = |random: &mut Random, uri: &str| match uri {
         _ if uri.contains("exc-c14n") && random.one_in(2) => {
             let list = random.pick(&["p", "p q #default", "#default", "nobody q", ""]);
-            format!("<InclusiveNamespaces xmlns='http://www.w3.org/2001/10/xml-exc-c14n#' PrefixList='{list}'/>")
+            format!(
+                "<InclusiveNamespaces xmlns='http://www.w3.org/2001/10/xml-exc-c14n#' PrefixList='{list}'/>"
+            )
         }
         _ => String::new(),
     };

@@ -1,0 +1,122 @@
+//! From a verified message to the draft of its record: content that is too large for a segment is
+//! brought to its final place, all the rest waits for the committer.
+
+use bytes::Bytes;
+
+use crate::domain::record::ContentPlace;
+use crate::domain::{ContentRef, Digest, FactKind, Record, State, StoredAttachment};
+
+use super::stage::Files;
+use super::{NewMessage, StagedBody, StagedFile, StoreError};
+
+/// Which of a record's contents.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Slot {
+    Document,
+    Receipt,
+    Attachment(usize),
+}
+
+/// A record that lacks its number and the places of small contents.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) record: Record,
+    /// Contents for a segment.
+    pub(crate) inline: Vec<(Slot, Bytes)>,
+    /// Files in their final place; they go again unless a commit keeps them.
+    pub(crate) files: Vec<StagedFile>,
+}
+
+impl Draft {
+    /// Octets for content segments.
+    pub(crate) fn inline_octets(&self) -> usize {
+        self.inline.iter().map(|(_, octets)| octets.len()).sum()
+    }
+
+    /// Notes where a small content lies.
+    pub(crate) fn set(&mut self, slot: Slot, place: ContentPlace) {
+        match slot {
+            Slot::Document => self.record.document.place = place,
+            Slot::Receipt => self.record.receipt.place = place,
+            Slot::Attachment(at) => {
+                if let Some(attachment) = self.record.attachments.get_mut(at) {
+                    attachment.content.place = place;
+                }
+            }
+        }
+    }
+}
+
+/// Whether making the draft touches the disk.
+pub(crate) fn is_large(files: &Files, new: &NewMessage) -> bool {
+    new.message.octets().len() > files.inline_max()
+        || new.receipt.len() > files.inline_max()
+        || new.attachments.iter().any(|a| matches!(a.body, StagedBody::File(_)))
+}
+
+/// Makes the draft. Blocking where [`is_large`].
+pub(crate) fn draft(files: &Files, new: NewMessage) -> Result<Draft, StoreError> {
+    let declared = new.message.attachments().to_vec();
+    let fits = declared.len() == new.attachments.len()
+        && declared.iter().zip(&new.attachments).all(|(d, s)| d.sha256 == s.sha256 && d.size == s.len);
+    if !fits {
+        // Invariant 2: what is stored is what was verified. Only a fault in the gateway gets here.
+        let why = "the staged attachments are not the declared ones, in their order";
+        return Err(StoreError::Corrupt { what: "the message".to_owned(), why: why.to_owned() });
+    }
+    let document = new.message.octets().clone();
+    let (mut inline, mut kept) = (Vec::new(), Vec::new());
+    let mut keep = |slot, sha256, body: StagedBody| -> Result<ContentRef, StoreError> {
+        match body {
+            StagedBody::Memory(octets) if octets.len() <= files.inline_max() => {
+                let len = octets.len() as u64;
+                inline.push((slot, octets));
+                Ok(ContentRef { place: ContentPlace::Segment { segment: 0, offset: 0 }, len, sha256 })
+            }
+            StagedBody::Memory(octets) => {
+                let mut file = files.write(&octets)?;
+                files.place(&mut file)?;
+                let place = ContentPlace::File { name: file.name };
+                kept.push(file);
+                Ok(ContentRef { place, len: octets.len() as u64, sha256 })
+            }
+            StagedBody::File(mut file) => {
+                files.place(&mut file)?;
+                let len = std::fs::metadata(&file.path).map_err(super::content::io("keeping content"))?.len();
+                let place = ContentPlace::File { name: file.name };
+                kept.push(file);
+                Ok(ContentRef { place, len, sha256 })
+            }
+        }
+    };
+    let digest = Digest::of(&document);
+    let receipt_digest = Digest::of(&new.receipt);
+    let document = keep(Slot::Document, digest, StagedBody::Memory(document))?;
+    let receipt = keep(Slot::Receipt, receipt_digest, StagedBody::Memory(new.receipt))?;
+    let mut attachments = Vec::with_capacity(declared.len());
+    for (at, (declared, staged)) in declared.into_iter().zip(new.attachments).enumerate() {
+        let content = keep(Slot::Attachment(at), staged.sha256, staged.body)?;
+        attachments.push(StoredAttachment { declared, content });
+    }
+    let mut record = Record {
+        version: 1,
+        sequence: 0,
+        id: new.id,
+        account: new.account,
+        header: new.message.header().clone(),
+        signer: new.message.signer().clone(),
+        document,
+        attachments,
+        receipt,
+        state: State::initial(new.placement.way, new.at),
+        placement: new.placement,
+        attempts: 0,
+        warned: false,
+        accepted_at: new.at,
+        changed_at: new.at,
+        facts: Vec::new(),
+        facts_dropped: 0,
+    };
+    record.remember(new.at, FactKind::Accepted, "");
+    Ok(Draft { record, inline, files: kept })
+}

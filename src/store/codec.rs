@@ -1,0 +1,85 @@
+//! How values are written: format octet, version, postcard, CRC32C. Whoever reads can tell a
+//! whole value from a torn, flipped or newer one, and the version without decoding the rest.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::Record;
+
+/// The format this program writes.
+const FORMAT: u8 = 1;
+/// Format octet and version.
+const HEAD: usize = 9;
+/// The checksum.
+const TAIL: usize = 4;
+
+/// Why octets are no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecFault {
+    /// Too few octets to be one.
+    #[error("only {0} octets")]
+    Short(usize),
+    /// The checksum (CRC32C, RFC 3720 appendix B.4) differs.
+    #[error("its checksum differs")]
+    Checksum,
+    /// Written by a newer program.
+    #[error("format {0} is newer than this program knows")]
+    Newer(u8),
+    /// Whole, but not what is expected here.
+    #[error("it can't be decoded: {0}")]
+    Content(String),
+}
+
+/// Writes `value` with its `version`.
+///
+/// # Errors
+/// [`CodecFault::Content`] when the value can't be serialised (no type of ours can't).
+pub(crate) fn seal<T: Serialize>(version: u64, value: &T) -> Result<Vec<u8>, CodecFault> {
+    let mut out = Vec::with_capacity(1536);
+    out.push(FORMAT);
+    out.extend_from_slice(&version.to_le_bytes());
+    let mut out = postcard::to_extend(value, out).map_err(|e| CodecFault::Content(e.to_string()))?;
+    let crc = crc32c::crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    Ok(out)
+}
+
+/// Checks the frame around a value: its version and its postcard octets.
+pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
+    let split = octets.len().checked_sub(TAIL).filter(|at| *at >= HEAD);
+    let Some(split) = split else { return Err(CodecFault::Short(octets.len())) };
+    let (sealed, crc) = octets.split_at(split);
+    if crc32c::crc32c(sealed).to_le_bytes() != crc {
+        return Err(CodecFault::Checksum);
+    }
+    if sealed[0] != FORMAT {
+        return Err(CodecFault::Newer(sealed[0]));
+    }
+    let mut version = [0; 8];
+    version.copy_from_slice(&sealed[1..HEAD]);
+    Ok((u64::from_le_bytes(version), &sealed[HEAD..]))
+}
+
+/// Reads what [`seal`] wrote.
+pub(crate) fn unseal<T: DeserializeOwned>(octets: &[u8]) -> Result<(u64, T), CodecFault> {
+    let (version, body) = peek(octets)?;
+    let (value, rest) = postcard::take_from_bytes(body).map_err(|e| CodecFault::Content(e.to_string()))?;
+    if !rest.is_empty() {
+        return Err(CodecFault::Content(format!("{} octets too many", rest.len())));
+    }
+    Ok((version, value))
+}
+
+/// A record as ledger and index hold it.
+pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, CodecFault> {
+    seal(record.version, record)
+}
+
+/// The record again.
+pub(crate) fn decode(octets: &[u8]) -> Result<Record, CodecFault> {
+    let (version, record): (u64, Record) = unseal(octets)?;
+    if version != record.version {
+        return Err(CodecFault::Content("its two versions differ".to_owned()));
+    }
+    Ok(record)
+}

@@ -1,0 +1,263 @@
+//! The octets of messages: small ones in content segments, large ones in files of their own.
+//!
+//! An entry of a segment is `length u32, CRC32C u32, kind u8, 3 octets zero, octets`; the checksum
+//! covers everything but itself. A record names the first octet behind that head. Both segments
+//! and files are on disk before the ledger names what is in them.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+
+use crate::domain::record::ContentPlace;
+use crate::domain::{ContentRef, Digest};
+use crate::observe::Metrics;
+
+use super::ledger::sync_folder;
+use super::{ContentReader, StoreError};
+
+const MAGIC: &[u8; 8] = b"AMTSCONT";
+const FORMAT: u32 = 1;
+const SEGMENT_HEAD: u64 = 32;
+const ENTRY_HEAD: u64 = 12;
+/// Kind of an entry: octets as they came. Encrypted ones will get another.
+const PLAIN: u8 = 1;
+/// Octets handed out at once.
+const CHUNK: usize = 64 << 10;
+
+pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |source| match source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+        _ => StoreError::Io { what: what.to_owned(), source },
+    }
+}
+
+fn corrupt(why: &str) -> StoreError {
+    StoreError::Corrupt { what: "stored content".to_owned(), why: why.to_owned() }
+}
+
+/// The folder of content segments.
+pub(crate) fn segments_folder(root: &Path) -> PathBuf {
+    root.join("content").join("segments")
+}
+
+/// The place of a content file.
+pub(crate) fn file_path(root: &Path, name: uuid::Uuid) -> PathBuf {
+    let octet = name.as_bytes().last().copied().unwrap_or_default();
+    root.join("content").join("files").join(format!("{octet:02x}")).join(name.to_string())
+}
+
+fn segment_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:010}.content"))
+}
+
+/// The end of the content segments, where the committer appends.
+pub(crate) struct Segments {
+    folder: PathBuf,
+    bound: u64,
+    file: Option<File>,
+    number: u64,
+    len: u64,
+    pending: Vec<u8>,
+}
+
+impl Segments {
+    /// Continues behind the last octet that a record names, if the segment ends there. If it
+    /// doesn't (a group that was never acknowledged), nothing is cut: a new segment is begun.
+    pub(crate) fn open(root: &Path, end: (u64, u64), bound: u64) -> std::io::Result<Self> {
+        let folder = segments_folder(root);
+        let mut highest = 0;
+        for entry in std::fs::read_dir(&folder)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse().ok());
+            highest = highest.max(number.unwrap_or(0));
+        }
+        let mut segments = Self { folder, bound, file: None, number: highest, len: 0, pending: Vec::new() };
+        if highest > 0 && highest == end.0 {
+            let path = segment_path(&segments.folder, highest);
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            if file.metadata()?.len() == end.1 {
+                segments.len = end.1;
+                segments.file = Some(file);
+            }
+        }
+        Ok(segments)
+    }
+
+    /// Makes room for a group of at most `octets` in `entries`: a group stays in one segment.
+    pub(crate) fn begin(&mut self, entries: usize, octets: usize) -> std::io::Result<()> {
+        self.pending.clear();
+        let need = octets as u64 + entries as u64 * ENTRY_HEAD;
+        if self.file.is_none() || (self.len + need > self.bound && self.len > SEGMENT_HEAD) {
+            let number = self.number + 1;
+            self.file = Some(create(&self.folder, number)?);
+            self.number = number;
+            self.len = SEGMENT_HEAD;
+        }
+        Ok(())
+    }
+
+    /// Lays octets out in the group; gives where they will lie.
+    pub(crate) fn put(&mut self, octets: &[u8]) -> ContentPlace {
+        let offset = self.len + self.pending.len() as u64 + ENTRY_HEAD;
+        let head = entry_head(octets);
+        self.pending.extend_from_slice(&head);
+        self.pending.extend_from_slice(octets);
+        ContentPlace::Segment { segment: self.number, offset }
+    }
+
+    /// Octets laid out.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Writes the group. After an error nothing of it is left.
+    pub(crate) fn write(&mut self) -> std::io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if let Err(fault) = file.write_all_at(&self.pending, self.len) {
+            file.set_len(self.len)?;
+            return Err(fault);
+        }
+        self.len += self.pending.len() as u64;
+        Ok(())
+    }
+
+    /// Makes it durable. After an error the caller must not go on.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    }
+}
+
+fn entry_head(octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
+    let mut head = [0; ENTRY_HEAD as usize];
+    let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+    head[..4].copy_from_slice(&len.to_le_bytes());
+    head[8] = PLAIN;
+    let crc = crc32c::crc32c(&head[..4]);
+    let crc = crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets);
+    head[4..8].copy_from_slice(&crc.to_le_bytes());
+    head
+}
+
+fn create(folder: &Path, number: u64) -> std::io::Result<File> {
+    let mut head = [0; SEGMENT_HEAD as usize];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    head[12..20].copy_from_slice(&number.to_le_bytes());
+    let crc = crc32c::crc32c(&head[..28]);
+    head[28..].copy_from_slice(&crc.to_le_bytes());
+    let path = segment_path(folder, number);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.write_all_at(&head, 0)?;
+    file.sync_all()?;
+    sync_folder(folder)?;
+    Ok(file)
+}
+
+/// Opens content for reading. Blocking.
+pub(crate) fn open(root: &Path, content: &ContentRef) -> Result<Source, StoreError> {
+    let missing = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => corrupt("its file is missing"),
+        std::io::ErrorKind::UnexpectedEof => corrupt("its segment ends before it"),
+        _ => io("reading content")(e),
+    };
+    match content.place {
+        ContentPlace::Segment { segment, offset } => {
+            let file = File::open(segment_path(&segments_folder(root), segment)).map_err(missing)?;
+            let start = offset.checked_sub(ENTRY_HEAD).ok_or_else(|| corrupt("its place is impossible"))?;
+            let len =
+                usize::try_from(content.len + ENTRY_HEAD).map_err(|_| corrupt("its length is impossible"))?;
+            if file.metadata().map_err(missing)?.len() < start + len as u64 {
+                return Err(corrupt("its segment ends before it"));
+            }
+            let mut entry = vec![0; len];
+            file.read_exact_at(&mut entry, start).map_err(missing)?;
+            let octets = Bytes::from(entry).split_off(ENTRY_HEAD as usize);
+            if Digest::of(&octets) != content.sha256 {
+                return Err(corrupt("its digest differs"));
+            }
+            Ok(Source::Memory(octets))
+        }
+        ContentPlace::File { name } => {
+            let file = File::open(file_path(root, name)).map_err(missing)?;
+            if file.metadata().map_err(missing)?.len() != content.len {
+                return Err(corrupt("its length differs"));
+            }
+            Ok(Source::File(Box::new(Hashed { file, hash: Context::new(&SHA256), sha256: content.sha256 })))
+        }
+    }
+}
+
+/// Opened content.
+pub(crate) enum Source {
+    /// Read whole, digest checked.
+    Memory(Bytes),
+    /// Read chunk by chunk, digest checked at the end.
+    File(Box<Hashed>),
+}
+
+/// A file that is hashed while it is read.
+pub(crate) struct Hashed {
+    file: File,
+    hash: Context,
+    sha256: Digest,
+}
+
+impl Hashed {
+    /// The next chunk; after the last one the digest is checked.
+    fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut part = Read::by_ref(&mut self.file).take(CHUNK as u64);
+        part.read_to_end(&mut chunk).map_err(io("reading content"))?;
+        if chunk.is_empty() {
+            let right = self.hash.clone().finish().as_ref() == self.sha256.0;
+            return if right { Ok(None) } else { Err(corrupt("its digest differs")) };
+        }
+        self.hash.update(&chunk);
+        Ok(Some(Bytes::from(chunk)))
+    }
+}
+
+/// Hands opened content out.
+pub(crate) struct Reader {
+    source: Option<Source>,
+    metrics: Metrics,
+}
+
+impl Reader {
+    pub(crate) fn new(source: Source, metrics: Metrics) -> Self {
+        Self { source: Some(source), metrics }
+    }
+}
+
+#[async_trait]
+impl ContentReader for Reader {
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        match self.source.take() {
+            Some(Source::Memory(mut octets)) => {
+                if octets.is_empty() {
+                    return Ok(None);
+                }
+                let chunk = octets.split_to(octets.len().min(CHUNK));
+                self.source = Some(Source::Memory(octets));
+                Ok(Some(chunk))
+            }
+            Some(Source::File(mut file)) => {
+                let read = tokio::task::spawn_blocking(move || (file.next(), file)).await;
+                let (chunk, file) = read.map_err(|e| StoreError::Closed(e.to_string()))?;
+                match &chunk {
+                    Ok(Some(_)) => self.source = Some(Source::File(file)),
+                    Ok(None) => {}
+                    Err(StoreError::Corrupt { .. }) => self.metrics.corrupt("content"),
+                    Err(_) => {}
+                }
+                chunk
+            }
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The index: sled, and the only file that names it. Everything in it follows from the ledger, so
+//! it can be thrown away at any time; nothing relies on its flush.
+//!
+//! One batch applies a group of commits together with the number and digest of the last frame, so
+//! the index stands at a frame at any time. With it goes a running sum over all entries: an index
+//! that lost, kept or mixed up entries is found out when it is opened.
+//!
+//! sled 0.34 may panic on damaged files. Every call is guarded: a panic becomes a fault.
+
+mod check;
+pub(crate) mod query;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::record::ContentPlace;
+use crate::domain::{Digest, EndpointControl, Identifier, MessageId, Record};
+
+use super::StoreError;
+use super::codec::{self, CodecFault};
+use super::keys::{self, Key, kind};
+
+/// Layout of the index; another one is rebuilt.
+const LAYOUT: u8 = 1;
+
+/// Why the index can't answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum IndexFault {
+    /// sled reports an error.
+    #[error("the index reports: {0}")]
+    Engine(String),
+    /// sled panicked.
+    #[error("the index engine broke off")]
+    Panicked,
+    /// It took too long to open.
+    #[error("the index did not open within {0} s")]
+    Hangs(u64),
+    /// An entry is broken.
+    #[error("{0} in the index: {1}")]
+    Entry(&'static str, CodecFault),
+    /// Entries are missing, too many or stale.
+    #[error("the index does not fit itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl From<sled::Error> for IndexFault {
+    fn from(fault: sled::Error) -> Self {
+        // sled's texts may quote paths and sizes, never values.
+        Self::Engine(fault.to_string())
+    }
+}
+
+impl From<IndexFault> for StoreError {
+    fn from(fault: IndexFault) -> Self {
+        Self::Corrupt { what: "the index".to_owned(), why: fault.to_string() }
+    }
+}
+
+/// Runs `f`, a panic becoming a fault.
+fn guarded<T>(f: impl FnOnce() -> Result<T, IndexFault>) -> Result<T, IndexFault> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or(Err(IndexFault::Panicked))
+}
+
+/// What the index knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    layout: u8,
+    /// Last frame applied.
+    pub(crate) applied: u64,
+    /// Its digest.
+    pub(crate) head: Digest,
+    /// The number the next accepted message gets.
+    pub(crate) next_sequence: u64,
+    /// Segment and offset behind the last content that a record names.
+    pub(crate) content_end: (u64, u64),
+    /// Sum over all entries but counts and this one.
+    sum: u64,
+    /// Messages.
+    pub(crate) messages: u64,
+}
+
+/// One commit's effect on the index.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A record, new or changed.
+    Record {
+        /// The record before.
+        old: Option<Arc<Record>>,
+        /// The record after.
+        new: Arc<Record>,
+        /// The record after, sealed.
+        sealed: Vec<u8>,
+    },
+    /// An operator's setting.
+    Control(EndpointControl),
+}
+
+/// Messages by endpoint and state octet.
+type Counts = BTreeMap<(String, u8), u64>;
+
+/// Small enough to be kept in memory; changes only together with what is in sled.
+#[derive(Clone, Default)]
+struct Derived {
+    meta: Meta,
+    counts: Counts,
+    /// Operators' settings by key, sealed.
+    controls: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// The open index.
+pub(crate) struct Index {
+    db: sled::Db,
+    folder: PathBuf,
+    derived: Mutex<Derived>,
+}
+
+/// The share of an entry in the running sum.
+fn weight(key: &[u8], value: &[u8]) -> u64 {
+    let head = crc32c::crc32c(key);
+    let tail = crc32c::crc32c_append(head ^ 0x5bd1_e995, value);
+    u64::from(head) << 32 | u64::from(tail)
+}
+
+impl Index {
+    /// Opens or makes an index. May panic, hang or take much memory on damaged files: call it
+    /// through `recover`, which guards against that.
+    pub(crate) fn open(folder: &Path, cache: u64) -> Result<Self, IndexFault> {
+        guarded(|| {
+            let db = sled::Config::new()
+                .path(folder)
+                .cache_capacity(cache)
+                .flush_every_ms(None)
+                .mode(sled::Mode::HighThroughput)
+                .open()?;
+            let mut derived = Derived::default();
+            match db.get(Key::of(kind::META).done())? {
+                Some(octets) => {
+                    derived.meta = codec::unseal(&octets).map_err(|f| IndexFault::Entry("the head", f))?.1;
+                    if derived.meta.layout != LAYOUT {
+                        return Err(IndexFault::Inconsistent("it has another layout"));
+                    }
+                }
+                None if db.is_empty() => {
+                    derived.meta = Meta { layout: LAYOUT, next_sequence: 1, ..Meta::default() };
+                }
+                None => return Err(IndexFault::Inconsistent("it has no head")),
+            }
+            derived.counts = read_counts(&db)?;
+            for entry in db.scan_prefix([kind::CONTROL]) {
+                let (key, value) = entry?;
+                derived.controls.insert(key.to_vec(), value.to_vec());
+            }
+            Ok(Self { db, folder: folder.to_owned(), derived: Mutex::new(derived) })
+        })
+    }
+
+    fn derived(&self) -> MutexGuard<'_, Derived> {
+        // Assigned whole after a batch went in: a poisoned lock still guards a sound value.
+        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it knows of itself.
+    pub(crate) fn meta(&self) -> Meta {
+        self.derived().meta.clone()
+    }
+
+    /// Applies a group of commits in one batch, all or nothing.
+    pub(crate) fn apply(&self, steps: &[Step], applied: u64, head: Digest) -> Result<(), IndexFault> {
+        guarded(|| {
+            let mut derived = self.derived().clone();
+            let mut batch = sled::Batch::default();
+            let mut touched = HashMap::new();
+            for step in steps {
+                match step {
+                    Step::Record { old, new, sealed } => {
+                        apply_record(&mut batch, &mut derived, &mut touched, old.as_deref(), new, sealed);
+                    }
+                    Step::Control(control) => apply_control(&mut batch, &mut derived, control)?,
+                }
+            }
+            for ((endpoint, state), count) in touched {
+                batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
+            }
+            derived.meta.applied = applied;
+            derived.meta.head = head;
+            let meta = codec::seal(0, &derived.meta).map_err(|f| IndexFault::Entry("the head", f))?;
+            batch.insert(Key::of(kind::META).done(), meta);
+            self.db.apply_batch(batch)?;
+            *self.derived() = derived;
+            Ok(())
+        })
+    }
+
+    /// A record.
+    pub(crate) fn get(&self, id: &MessageId) -> Result<Option<Record>, IndexFault> {
+        guarded(|| {
+            let octets = self.db.get(keys::message(id))?;
+            octets.map(|o| codec::decode(&o)).transpose().map_err(|f| IndexFault::Entry("a record", f))
+        })
+    }
+
+    /// The message under a duplicate key, with the digest of its document.
+    pub(crate) fn duplicate(
+        &self,
+        author: &Identifier,
+        uuid: uuid::Uuid,
+    ) -> Result<Option<(MessageId, Digest)>, IndexFault> {
+        guarded(|| {
+            let Some(value) = self.db.get(keys::duplicate(author, uuid))? else { return Ok(None) };
+            let fault = || IndexFault::Inconsistent("a duplicate key leads nowhere");
+            let (digest, id) = value.split_first_chunk::<32>().ok_or_else(fault)?;
+            Ok(Some((text_id(id).ok_or_else(fault)?, Digest(*digest))))
+        })
+    }
+
+    /// Whether a record names this content file.
+    pub(crate) fn has_file(&self, name: uuid::Uuid) -> Result<bool, IndexFault> {
+        guarded(|| Ok(self.db.contains_key(keys::file(name))?))
+    }
+
+    /// Writes out what is buffered and syncs its files: only a clean stop asks for it, and even
+    /// then the check at the next start has the last word.
+    pub(crate) fn close(self) -> Result<(), IndexFault> {
+        let folder = self.folder.clone();
+        guarded(move || {
+            self.db.flush()?;
+            drop(self);
+            Ok(())
+        })?;
+        sync_all(&folder).map_err(|e| IndexFault::Engine(e.to_string()))
+    }
+}
+
+fn sync_all(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            std::fs::File::open(path)?.sync_all()?;
+        }
+    }
+    super::ledger::sync_folder(folder)
+}
+
+fn text_id(octets: &[u8]) -> Option<MessageId> {
+    std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+fn read_counts(db: &sled::Db) -> Result<Counts, IndexFault> {
+    let fault = || IndexFault::Inconsistent("a count is broken");
+    let mut counts = Counts::new();
+    for entry in db.scan_prefix([kind::COUNT]) {
+        let (key, value) = entry?;
+        let (state, endpoint) = key.get(2..).and_then(<[u8]>::split_last).ok_or_else(fault)?;
+        let endpoint = std::str::from_utf8(endpoint).map_err(|_| fault())?.to_owned();
+        let value: [u8; 8] = value.as_ref().try_into().map_err(|_| fault())?;
+        counts.insert((endpoint, *state), u64::from_be_bytes(value));
+    }
+    Ok(counts)
+}
+
+fn apply_control(
+    batch: &mut sled::Batch,
+    derived: &mut Derived,
+    control: &EndpointControl,
+) -> Result<(), IndexFault> {
+    let key = keys::control(&control.endpoint);
+    let sealed = codec::seal(0, control).map_err(|f| IndexFault::Entry("a setting", f))?;
+    let meta = &mut derived.meta;
+    meta.sum = meta.sum.wrapping_add(weight(&key, &sealed));
+    if let Some(old) = derived.controls.insert(key.clone(), sealed.clone()) {
+        meta.sum = meta.sum.wrapping_sub(weight(&key, &old));
+    }
+    batch.insert(key, sealed);
+    Ok(())
+}
+
+fn apply_record(
+    batch: &mut sled::Batch,
+    derived: &mut Derived,
+    touched: &mut HashMap<(String, u8), u64>,
+    old: Option<&Record>,
+    new: &Record,
+    sealed: &[u8],
+) {
+    let difference = keys::difference(old, new);
+    let meta = &mut derived.meta;
+    for (key, value) in difference.removed {
+        meta.sum = meta.sum.wrapping_sub(weight(&key, &value));
+        batch.remove(key);
+    }
+    for (key, value) in difference.added {
+        meta.sum = meta.sum.wrapping_add(weight(&key, &value));
+        batch.insert(key, value);
+    }
+    let key = keys::message(&new.id);
+    meta.sum = meta.sum.wrapping_add(weight(&key, &new.version.to_le_bytes()));
+    match old {
+        Some(old) => meta.sum = meta.sum.wrapping_sub(weight(&key, &old.version.to_le_bytes())),
+        None => {
+            meta.messages += 1;
+            meta.next_sequence = meta.next_sequence.max(new.sequence.saturating_add(1));
+            meta.content_end = meta.content_end.max(content_end(new));
+        }
+    }
+    batch.insert(key, sealed);
+    let slot = |r: &Record| (r.placement.endpoint.as_str().to_owned(), keys::state_octet(&r.state));
+    let (before, after) = (old.map(slot), slot(new));
+    if before.as_ref() != Some(&after) {
+        if let Some(slot) = before {
+            let count = derived.counts.entry(slot.clone()).or_default();
+            *count = count.saturating_sub(1);
+            touched.insert(slot, *count);
+        }
+        let count = derived.counts.entry(after.clone()).or_default();
+        *count += 1;
+        touched.insert(after, *count);
+    }
+}
+
+/// Behind the last octet in content segments that this record names.
+fn content_end(record: &Record) -> (u64, u64) {
+    let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
+    refs.filter_map(|content| match content.place {
+        ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
+        ContentPlace::File { .. } => None,
+    })
+    .max()
+    .unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! Whether an index is whole: every record intact, every entry there, none too many, all of one
+//! point in time.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::store::codec;
+
+use super::super::keys::kind;
+use super::{Counts, Index, IndexFault, guarded, weight};
+
+/// Entries between two looks at the clock.
+const STRIDE: u64 = 512;
+
+impl Index {
+    /// Walks all entries until `deadline`; gives whether it came to the end. Ends early (and
+    /// trusts the rest) so that a large index does not hold up the start.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub(crate) fn check(&self, deadline: Instant) -> Result<bool, IndexFault> {
+        guarded(|| {
+            let (mut sum, mut messages, mut counts) = (0_u64, 0_u64, Counts::new());
+            for (at, entry) in (0_u64..).zip(self.db.iter()) {
+                if at % STRIDE == 0 && Instant::now() > deadline {
+                    return Ok(false);
+                }
+                let (key, value) = entry?;
+                match key.first().copied().unwrap_or_default() {
+                    kind::MESSAGE => {
+                        let (version, _) =
+                            codec::peek(&value).map_err(|f| IndexFault::Entry("a record", f))?;
+                        messages += 1;
+                        sum = sum.wrapping_add(weight(&key, &version.to_le_bytes()));
+                    }
+                    kind::COUNT | kind::META => {}
+                    kind::LISTING => {
+                        sum = sum.wrapping_add(weight(&key, &value));
+                        *counts.entry(slot(&key)?).or_default() += 1;
+                    }
+                    _ => sum = sum.wrapping_add(weight(&key, &value)),
+                }
+            }
+            self.compare(sum, messages, counts)
+        })
+    }
+
+    fn compare(&self, sum: u64, messages: u64, counts: Counts) -> Result<bool, IndexFault> {
+        let derived = self.derived();
+        if messages != derived.meta.messages {
+            return Err(IndexFault::Inconsistent("records are missing"));
+        }
+        if sum != derived.meta.sum {
+            return Err(IndexFault::Inconsistent("entries are missing or stale"));
+        }
+        let known: BTreeMap<_, _> =
+            derived.counts.iter().filter(|(_, n)| **n > 0).map(|(s, n)| (s.clone(), *n)).collect();
+        if known != counts {
+            return Err(IndexFault::Inconsistent("counts differ from what they count"));
+        }
+        Ok(true)
+    }
+}
+
+/// Endpoint and state octet of a listing's key: kind, length, endpoint, state, sequence.
+fn slot(key: &[u8]) -> Result<(String, u8), IndexFault> {
+    let fault = || IndexFault::Inconsistent("a listing is broken");
+    let rest = key.get(2..).ok_or_else(fault)?;
+    let (rest, _) = rest.split_last_chunk::<8>().ok_or_else(fault)?;
+    let (state, endpoint) = rest.split_last().ok_or_else(fault)?;
+    let endpoint = std::str::from_utf8(endpoint).map_err(|_| fault())?;
+    Ok((endpoint.to_owned(), *state))
+}

@@ -1,0 +1,181 @@
+//! The keys of the index, derived from a record by pure functions: what a change adds and removes
+//! follows from the record before and the record after, so index and ledger can't disagree.
+//!
+//! A key is a kind octet and its parts; texts carry their length, numbers are big-endian and of
+//! fixed width, so no key of one kind or endpoint is a prefix range of another.
+
+use crate::domain::record::ContentPlace;
+use crate::domain::{EndpointId, Identifier, MessageId, Record, State};
+
+/// Kinds of keys, one octet each.
+pub(crate) mod kind {
+    /// Account, sequence → id.
+    pub(crate) const ACCOUNT: u8 = b'a';
+    /// Endpoint, state → count.
+    pub(crate) const COUNT: u8 = b'c';
+    /// Endpoint, claimable at, sequence → id.
+    pub(crate) const DUE: u8 = b'd';
+    /// Name of a content file → id.
+    pub(crate) const FILE: u8 = b'f';
+    /// Endpoint → operator's setting.
+    pub(crate) const CONTROL: u8 = b'k';
+    /// Endpoint, state, sequence → id.
+    pub(crate) const LISTING: u8 = b'l';
+    /// Id → record.
+    pub(crate) const MESSAGE: u8 = b'm';
+    /// Endpoint, sequence → time of acceptance; messages that are not final.
+    pub(crate) const OPEN: u8 = b'o';
+    /// Sequence → id.
+    pub(crate) const SEQUENCE: u8 = b's';
+    /// Author, UUID → digest of the document, id.
+    pub(crate) const DUPLICATE: u8 = b'u';
+    /// What the index knows of itself.
+    pub(crate) const META: u8 = b'z';
+}
+
+/// State names by the octet that stands for them in keys. Never reorder: add at the end.
+pub(crate) const STATES: [&str; 8] =
+    ["Queued", "Sending", "Delivered", "Available", "Leased", "Closed", "Parked", "Returned"];
+
+/// The octet of a state.
+pub(crate) fn state_octet(state: &State) -> u8 {
+    match state {
+        State::Queued { .. } => 0,
+        State::Sending { .. } => 1,
+        State::Delivered => 2,
+        State::Available => 3,
+        State::Leased { .. } => 4,
+        State::Closed => 5,
+        State::Parked { .. } => 6,
+        State::Returned => 7,
+    }
+}
+
+/// A key and its value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+
+/// Builds a key part by part.
+pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    /// A key of this kind.
+    pub(crate) fn of(kind: u8) -> Self {
+        let mut key = Vec::with_capacity(120);
+        key.push(kind);
+        Self(key)
+    }
+
+    /// Adds a text with its length (no text of ours is longer than 255 octets).
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
+        self.0.push(len);
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// Adds a number.
+    pub(crate) fn number(mut self, number: u64) -> Self {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    /// Adds an octet.
+    pub(crate) fn octet(mut self, octet: u8) -> Self {
+        self.0.push(octet);
+        self
+    }
+
+    /// The key.
+    pub(crate) fn done(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Where a record lies.
+pub(crate) fn message(id: &MessageId) -> Vec<u8> {
+    Key::of(kind::MESSAGE).text(id.as_str()).done()
+}
+
+/// Where author and UUID lead to a message.
+pub(crate) fn duplicate(author: &Identifier, uuid: uuid::Uuid) -> Vec<u8> {
+    let mut key = Key::of(kind::DUPLICATE).text(author.as_str());
+    key.0.extend_from_slice(uuid.as_bytes());
+    key.done()
+}
+
+/// Where a content file's owner stands.
+pub(crate) fn file(name: uuid::Uuid) -> Vec<u8> {
+    let mut key = Key::of(kind::FILE);
+    key.0.extend_from_slice(name.as_bytes());
+    key.done()
+}
+
+/// Where an operator's setting stands.
+pub(crate) fn control(endpoint: &EndpointId) -> Vec<u8> {
+    Key::of(kind::CONTROL).text(endpoint.as_str()).done()
+}
+
+/// Where the number of messages of an endpoint in a state stands.
+pub(crate) fn count(endpoint: &str, state: u8) -> Vec<u8> {
+    Key::of(kind::COUNT).text(endpoint).octet(state).done()
+}
+
+/// The entries of a record that never change.
+pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
+    let id = record.id.as_str().as_bytes().to_vec();
+    let mut value = record.document.sha256.0.to_vec();
+    value.extend_from_slice(&id);
+    let mut out = vec![
+        (duplicate(&record.header.author, record.header.uuid), value),
+        (Key::of(kind::SEQUENCE).number(record.sequence).done(), id.clone()),
+        (Key::of(kind::ACCOUNT).text(record.account.as_str()).number(record.sequence).done(), id.clone()),
+    ];
+    let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
+    for content in refs {
+        if let ContentPlace::File { name } = content.place {
+            out.push((file(name), id.clone()));
+        }
+    }
+    out
+}
+
+/// The entries of a record that follow its state and placement.
+pub(crate) fn moving(record: &Record) -> Vec<Pair> {
+    let id = record.id.as_str().as_bytes();
+    let endpoint = record.placement.endpoint.as_str();
+    let of = |kind| Key::of(kind).text(endpoint);
+    let mut out = Vec::with_capacity(3);
+    let listing = of(kind::LISTING).octet(state_octet(&record.state)).number(record.sequence);
+    out.push((listing.done(), id.to_vec()));
+    if let Some(at) = record.state.claimable_at() {
+        out.push((of(kind::DUE).number(at.0).number(record.sequence).done(), id.to_vec()));
+    }
+    if !record.state.is_final() {
+        let since = record.accepted_at.0.to_be_bytes().to_vec();
+        out.push((of(kind::OPEN).number(record.sequence).done(), since));
+    }
+    out
+}
+
+/// What a change adds to the index and removes from it, the record itself apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) removed: Vec<Pair>,
+    pub(crate) added: Vec<Pair>,
+}
+
+/// The difference between the entries of `old` and those of `new`.
+pub(crate) fn difference(old: Option<&Record>, new: &Record) -> Difference {
+    let mut added = moving(new);
+    let Some(old) = old else {
+        added.extend(fixed(new));
+        return Difference { removed: Vec::new(), added };
+    };
+    let mut removed = moving(old);
+    removed.retain(|pair| {
+        let before = added.len();
+        added.retain(|other| other != pair);
+        added.len() == before
+    });
+    Difference { removed, added }
+}

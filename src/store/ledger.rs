@@ -1,0 +1,367 @@
+//! The ledger: append-only segments of chained frames (see `frame`), the write-ahead log and the
+//! audit trail in one. A segment is named after its first frame and begins with 64 octets:
+//! magic, format version, first number, digest of the frame before it, checksum.
+//!
+//! Only the end of the last segment may be torn, by a process or machine that stopped while it
+//! wrote: such frames were never acknowledged and are cut off. Anything else that doesn't fit is
+//! damage, and stops the start.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::domain::Digest;
+
+use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
+
+const MAGIC: &[u8; 8] = b"AMTSLEDG";
+/// Version of the segment's layout.
+const FORMAT: u32 = 1;
+/// Octets before the first frame.
+const SEGMENT_HEAD: u64 = 64;
+
+/// Why a ledger can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerFault {
+    /// The operating system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Its answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Written by a later program.
+    #[error("{path} was written by a newer amtsweg ({what}): start that one, this one can't read it")]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// What is unknown.
+        what: String,
+    },
+    /// Frames that were on disk are damaged or gone.
+    #[error(
+        "{path} is damaged at octet {offset} ({why}): messages that were acknowledged may be in there, so nothing \
+         was changed; bring the ledger folder back from the backup, or copy the damaged file away and ask for help"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// How it shows.
+        why: String,
+    },
+}
+
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> LedgerFault + '_ {
+    move |source| LedgerFault::Io { path: path.to_owned(), source }
+}
+
+/// One segment file.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    /// Number of its first frame.
+    pub(crate) first: u64,
+    /// Octets in it.
+    pub(crate) len: u64,
+    /// Digest of the frame before its first.
+    pub(crate) previous: Digest,
+}
+
+/// How far a ledger goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Segment files.
+    pub segments: usize,
+    /// Frames walked.
+    pub frames: u64,
+    /// Number of the last intact frame; 0 when there is none.
+    pub last: u64,
+    /// Digest of the last intact frame: whoever notes it down can prove later that nothing
+    /// before it was changed.
+    pub head: Digest,
+    /// Octets of intact frames and segment heads.
+    pub octets: u64,
+    /// Octets behind the last intact frame: a write that was never finished, or is under way.
+    pub torn: u64,
+}
+
+/// Walks all frames of the ledger in `folder` (`…/ledger`) and checks numbers, checksums and
+/// chain. Changes nothing and may run beside a working gateway.
+///
+/// # Errors
+/// [`LedgerFault`], each with a sentence that says what to do.
+pub fn verify(folder: &Path) -> Result<Summary, LedgerFault> {
+    let segments = segments(folder)?;
+    walk(&segments, |_, _, body, _| body.changes().map(|_| ()))
+}
+
+fn segment_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:020}.ledger"))
+}
+
+/// The segments of a folder in order, heads checked. A last one that never got a whole head
+/// (the process was killed while it made it) is left out.
+pub(crate) fn segments(folder: &Path) -> Result<Vec<Segment>, LedgerFault> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        let first = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .and_then(|n| n.strip_suffix(".ledger"))
+            .and_then(|n| n.parse::<u64>().ok());
+        if let Some(first) = first {
+            names.push((first, path));
+        }
+    }
+    names.sort();
+    let count = names.len();
+    let mut out: Vec<Segment> = Vec::with_capacity(count);
+    for (at, (first, path)) in names.into_iter().enumerate() {
+        let last = at + 1 == count;
+        match read_head(&path, first)? {
+            Some(segment) => out.push(segment),
+            None if last => {}
+            None => return Err(damaged(&path, 0, "the segment has no whole head")),
+        }
+    }
+    Ok(out)
+}
+
+fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> LedgerFault {
+    LedgerFault::Damaged { path: path.to_owned(), offset, why: why.into() }
+}
+
+/// A segment by its head; `None` when it holds nothing behind a broken head.
+fn read_head(path: &Path, first: u64) -> Result<Option<Segment>, LedgerFault> {
+    let file = File::open(path).map_err(io(path))?;
+    let len = file.metadata().map_err(io(path))?.len();
+    let mut head = [0; SEGMENT_HEAD as usize];
+    if len < SEGMENT_HEAD {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut head, 0).map_err(io(path))?;
+    let whole = head[..8] == *MAGIC && crc32c::crc32c(&head[..60]).to_le_bytes() == head[60..];
+    if !whole {
+        return if len == SEGMENT_HEAD { Ok(None) } else { Err(damaged(path, 0, "its head is broken")) };
+    }
+    let format = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+    if format != FORMAT {
+        return Err(LedgerFault::Newer { path: path.to_owned(), what: format!("segment format {format}") });
+    }
+    let mut number = [0; 8];
+    number.copy_from_slice(&head[12..20]);
+    if u64::from_le_bytes(number) != first {
+        return Err(damaged(path, 12, "its name and its first frame's number differ"));
+    }
+    let mut previous = Digest::default();
+    previous.0.copy_from_slice(&head[20..52]);
+    Ok(Some(Segment { path: path.to_owned(), first, len, previous }))
+}
+
+/// Walks `segments` (a contiguous end of the ledger) frame by frame. `visit` gets number, digest,
+/// body and length of each.
+pub(crate) fn walk(
+    segments: &[Segment],
+    mut visit: impl FnMut(u64, &Digest, &Body, u64) -> Result<(), BodyFault>,
+) -> Result<Summary, LedgerFault> {
+    let Some(first) = segments.first() else {
+        return Ok(Summary { segments: 0, frames: 0, last: 0, head: Digest::default(), octets: 0, torn: 0 });
+    };
+    let mut sum = Summary {
+        segments: segments.len(),
+        frames: 0,
+        last: first.first.saturating_sub(1),
+        head: first.previous,
+        octets: 0,
+        torn: 0,
+    };
+    for (at, segment) in segments.iter().enumerate() {
+        if segment.first != sum.last + 1 || segment.previous != sum.head {
+            return Err(damaged(&segment.path, 0, format!("frame {} should come next", sum.last + 1)));
+        }
+        let end = walk_segment(segment, &mut sum, &mut visit)?;
+        sum.octets += end;
+        if end < segment.len {
+            let expected = sum.last + 1;
+            if at + 1 < segments.len() {
+                return Err(damaged(&segment.path, end, format!("frame {expected} is broken")));
+            }
+            if let Some(later) = later_frame(segment, end, expected)? {
+                let why = format!("frame {expected} is broken, but was on disk before frame {later}");
+                return Err(damaged(&segment.path, end, why));
+            }
+            sum.torn = segment.len - end;
+        }
+    }
+    Ok(sum)
+}
+
+/// Walks one segment to its end or to the first frame that isn't whole; gives that offset.
+fn walk_segment(
+    segment: &Segment,
+    sum: &mut Summary,
+    visit: &mut impl FnMut(u64, &Digest, &Body, u64) -> Result<(), BodyFault>,
+) -> Result<u64, LedgerFault> {
+    let path = &segment.path;
+    let file = File::open(path).map_err(io(path))?;
+    let mut reader = BufReader::with_capacity(256 << 10, file.take(segment.len));
+    let mut head = [0; SEGMENT_HEAD as usize];
+    reader.read_exact(&mut head).map_err(io(path))?;
+    let mut at = SEGMENT_HEAD;
+    let mut frame = Vec::new();
+    while segment.len - at >= HEADER as u64 {
+        frame.resize(HEADER, 0);
+        reader.read_exact(&mut frame).map_err(io(path))?;
+        let Some(head) = frame.first_chunk::<HEADER>().copied() else { break };
+        let (len, number) = frame::head(&head);
+        if len > MAX_BODY || len as u64 > segment.len - at - HEADER as u64 {
+            break;
+        }
+        frame.resize(HEADER + len, 0);
+        reader.read_exact(&mut frame[HEADER..]).map_err(io(path))?;
+        if !frame::intact(&head, &frame[HEADER..]) {
+            break;
+        }
+        let body = Body::read(&frame[HEADER..]).map_err(|f| body_fault(path, at, f))?;
+        if number != sum.last + 1 || body.previous != sum.head {
+            return Err(damaged(path, at, format!("frame {number} does not follow frame {}", sum.last)));
+        }
+        sum.head = Digest::of(&frame);
+        sum.last = number;
+        sum.frames += 1;
+        visit(number, &sum.head, &body, frame.len() as u64).map_err(|f| body_fault(path, at, f))?;
+        at += frame.len() as u64;
+    }
+    Ok(at)
+}
+
+fn body_fault(path: &Path, offset: u64, fault: BodyFault) -> LedgerFault {
+    match fault {
+        BodyFault::Newer(..) => LedgerFault::Newer { path: path.to_owned(), what: fault.to_string() },
+        _ => damaged(path, offset, fault.to_string()),
+    }
+}
+
+/// An intact frame behind a broken one that proves the broken one had been on disk: only then is
+/// it damage and not a torn write of frames that nobody was told about.
+fn later_frame(segment: &Segment, from: u64, expected: u64) -> Result<Option<u64>, LedgerFault> {
+    let path = &segment.path;
+    let file = File::open(path).map_err(io(path))?;
+    let mut rest = vec![0; usize::try_from(segment.len - from).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut rest, from).map_err(io(path))?;
+    for at in 1..rest.len().saturating_sub(HEADER) {
+        let tail = &rest[at..];
+        let Some(head) = tail.first_chunk::<HEADER>() else { break };
+        let (len, number) = frame::head(head);
+        // A number far beyond can't be a frame of this segment: no need to look closer.
+        if number <= expected || number - expected > segment.len || len > MAX_BODY {
+            continue;
+        }
+        let Some(body) = tail.get(HEADER..HEADER + len) else { continue };
+        if frame::intact(head, body) && Body::read(body).is_ok_and(|b| b.synced >= expected) {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The end of the ledger, where the committer appends.
+pub(crate) struct Writer {
+    folder: PathBuf,
+    file: File,
+    len: u64,
+    empty: bool,
+    bound: u64,
+    /// Number of the last frame appended.
+    pub(crate) last: u64,
+    /// Its digest.
+    pub(crate) head: Digest,
+}
+
+impl Writer {
+    /// Continues behind the last intact frame; what is torn behind it is cut off. Makes the first
+    /// segment of a new ledger.
+    pub(crate) fn open(
+        folder: &Path,
+        segments: &[Segment],
+        end: &Summary,
+        bound: u64,
+    ) -> Result<Self, LedgerFault> {
+        let Some(segment) = segments.last() else {
+            let file = create(folder, 1, &Digest::default()).map_err(io(folder))?;
+            let (last, head) = (0, Digest::default());
+            return Ok(Self {
+                folder: folder.to_owned(),
+                file,
+                len: SEGMENT_HEAD,
+                empty: true,
+                bound,
+                last,
+                head,
+            });
+        };
+        let path = &segment.path;
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io(path))?;
+        let len = segment.len - end.torn;
+        if end.torn > 0 {
+            file.set_len(len).map_err(io(path))?;
+            file.sync_all().map_err(io(path))?;
+        }
+        let empty = len == SEGMENT_HEAD;
+        Ok(Self { folder: folder.to_owned(), file, len, empty, bound, last: end.last, head: end.head })
+    }
+
+    /// Appends whole frames; a group never spans two segments. Not durable before
+    /// [`Writer::sync`]. After an error nothing of the group is left.
+    pub(crate) fn append(&mut self, frames: &[u8], last: u64, head: Digest) -> std::io::Result<()> {
+        let grown = self.len + frames.len() as u64;
+        if grown > self.bound && !self.empty {
+            self.file = create(&self.folder, self.last + 1, &self.head)?;
+            self.len = SEGMENT_HEAD;
+        }
+        if let Err(fault) = self.file.write_all_at(frames, self.len) {
+            self.file.set_len(self.len)?;
+            return Err(fault);
+        }
+        self.len += frames.len() as u64;
+        self.empty = false;
+        self.last = last;
+        self.head = head;
+        Ok(())
+    }
+
+    /// Makes everything appended durable. After an error the state on disk is unknown: the
+    /// caller must not go on.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// A new segment, its head and its name durable. One that a killed process left without a whole
+/// head is made anew.
+fn create(folder: &Path, first: u64, previous: &Digest) -> std::io::Result<File> {
+    let mut head = [0; SEGMENT_HEAD as usize];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    head[12..20].copy_from_slice(&first.to_le_bytes());
+    head[20..52].copy_from_slice(&previous.0);
+    let crc = crc32c::crc32c(&head[..60]);
+    head[60..].copy_from_slice(&crc.to_le_bytes());
+    let path = segment_path(folder, first);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.write_all_at(&head, 0)?;
+    file.sync_all()?;
+    sync_folder(folder)?;
+    Ok(file)
+}

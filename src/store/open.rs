@@ -1,0 +1,329 @@
+//! Opening and closing the store.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::domain::Event;
+use crate::observe::Metrics;
+
+use super::commit::{Committer, Request, refuse};
+use super::content::Segments;
+use super::index::{Index, IndexFault};
+use super::ledger::{self, LedgerFault};
+use super::marker::Marker;
+use super::overlay::Overlay;
+use super::recover::{self, Recovered, Recovery};
+use super::stage::Files;
+use super::{StoreError, apply};
+
+/// Events kept for a slow watcher.
+const EVENTS: usize = 4096;
+/// Groups on their way to the index at most.
+const GROUPS: usize = 2;
+/// How long a start waits for a predecessor that is still dying.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+/// How long a stop waits for readers.
+const READERS_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the store lies, and its bounds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its folder; made when missing.
+    pub folder: PathBuf,
+    /// Octets of the disk that must stay free: below, nothing is accepted any more
+    /// ([`StoreError::Full`]); changes of accepted messages go on.
+    pub min_free: u64,
+    /// Content of up to so many octets goes to a content segment, larger content to a file.
+    pub inline_max: usize,
+    /// Octets of a ledger segment.
+    pub ledger_segment: u64,
+    /// Octets of a content segment.
+    pub content_segment: u64,
+    /// Commits synced together at most.
+    pub group_max: usize,
+    /// Commits waiting at most; whoever comes then waits in turn.
+    pub queue: usize,
+    /// Octets of memory for the index.
+    pub index_cache: u64,
+    /// How long a start may spend on checking the index; the rest of a large one is trusted.
+    pub check_budget: Duration,
+}
+
+impl Settings {
+    /// The usual bounds for a store in `folder`.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            min_free: 256 << 20,
+            inline_max: 48 << 10,
+            ledger_segment: 64 << 20,
+            content_segment: 64 << 20,
+            group_max: 512,
+            queue: 1024,
+            index_cache: 64 << 20,
+            check_budget: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why a store can't be opened; each a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{0} is in use by another amtsweg process: stop that one first, or choose another folder")]
+    InUse(PathBuf),
+    /// The folder was laid out by a later program.
+    #[error(
+        "{folder} has layout {format}, written by a newer amtsweg: start that one, this one can't read it"
+    )]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// Its layout.
+        format: u32,
+    },
+    /// The ledger can't be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+    /// Even a new index can't be made.
+    #[error("a new index can't be made ({0}): check that the disk has room and the folder may be written")]
+    Index(String),
+    /// The operating system said no.
+    #[error("{path}: {source}; check that the folder exists and may be written")]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Its answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError + '_ {
+    move |source| OpenError::Io { path: path.to_owned(), source }
+}
+
+/// Why the store has stopped, once it has.
+#[derive(Default)]
+pub(crate) struct Health(OnceLock<String>);
+
+impl Health {
+    /// Notes the first reason.
+    pub(crate) fn close(&self, why: String) {
+        let _ = self.0.set(why);
+    }
+
+    /// The reason.
+    pub(crate) fn closed(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+
+    /// The reason as an answer.
+    pub(crate) fn fault(&self) -> StoreError {
+        StoreError::Closed(self.closed().unwrap_or("it is shutting down").to_owned())
+    }
+}
+
+/// What the threads and the ports share.
+pub(crate) struct Shared {
+    pub(crate) root: PathBuf,
+    pub(crate) index: RwLock<Option<Arc<Index>>>,
+    pub(crate) health: Health,
+    pub(crate) events: broadcast::Sender<Arc<Event>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) files: Arc<Files>,
+}
+
+impl Shared {
+    /// The index, until the store is closed.
+    pub(crate) fn index(&self) -> Result<Arc<Index>, StoreError> {
+        let guard = self.index.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        guard.clone().ok_or_else(|| self.health.fault())
+    }
+
+    /// Reports a fault of the index and has it rebuilt at the next start.
+    pub(crate) fn suspect(&self, fault: &IndexFault) {
+        self.metrics.corrupt("index");
+        tracing::error!(%fault, "the index is damaged; it will be rebuilt from the ledger at the next start");
+        if let Err(fault) = std::fs::write(self.root.join(recover::SUSPECT), fault.to_string()) {
+            tracing::error!(%fault, "that can't be noted: delete the index folder before the next start");
+        }
+    }
+
+    /// Takes the index away from the readers and waits until the last one is done.
+    fn take_index(&self) -> Option<Index> {
+        let taken = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let mut index = taken?;
+        let deadline = Instant::now() + READERS_WAIT;
+        loop {
+            match Arc::try_unwrap(index) {
+                Ok(index) => return Some(index),
+                Err(_) if Instant::now() > deadline => return None,
+                Err(shared) => index = shared,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The store. It implements [`super::AcceptPort`], [`super::ChangePort`] and [`super::ReadPort`].
+/// Dropped without [`Store::close`] it stops as if the process had been killed: nothing
+/// acknowledged is lost.
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: mpsc::Sender<Request>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// An open store, and what had to be done for it.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// How it was found.
+    pub recovery: Recovery,
+}
+
+impl Store {
+    /// Opens the store, bringing its index up to date or making it anew. Blocking; takes the
+    /// folder for this process alone.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed in ledger and content then.
+    pub fn open(settings: Settings, metrics: Metrics) -> Result<Opened, OpenError> {
+        let root = settings.folder.clone();
+        std::fs::create_dir_all(root.join("ledger")).map_err(io(&root))?;
+        let lock = lock(&root)?;
+        Files::prepare(&root).map_err(io(&root))?;
+        let Recovered { index, segments, end, recovery } = recover::recover(&settings)?;
+        let folder = root.join("ledger");
+        let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
+        let meta = index.meta();
+        let content = Segments::open(&root, meta.content_end, settings.content_segment).map_err(io(&root))?;
+        Marker::new(false, ledger.last, &ledger.head).write(&root).map_err(io(&root))?;
+        let index = Arc::new(index);
+        let files = Arc::new(Files::new(&root, settings.inline_max, settings.min_free));
+        let shared = Arc::new(Shared {
+            root,
+            index: RwLock::new(Some(Arc::clone(&index))),
+            health: Health::default(),
+            events: broadcast::Sender::new(EVENTS),
+            metrics,
+            files,
+        });
+        let applied = Arc::new(AtomicU64::new(ledger.last));
+        let (applier, groups) = std::sync::mpsc::sync_channel(GROUPS);
+        let (queue, requests) = mpsc::channel(settings.queue.max(1));
+        let (stopped, stopped_seen) = watch::channel(false);
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            index: Arc::clone(&index),
+            ledger,
+            content,
+            overlay: Overlay::default(),
+            next_sequence: meta.next_sequence,
+            applied: Arc::clone(&applied),
+            applier,
+            group_max: settings.group_max.max(1),
+            frames: Vec::new(),
+        };
+        let applying = spawn("store-apply", {
+            let shared = Arc::clone(&shared);
+            move || apply::run(&shared, &index, &applied, &groups)
+        })?;
+        spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
+        spawn("store-sweep", {
+            let shared = Arc::clone(&shared);
+            move || sweep(&shared)
+        })?;
+        Ok(Opened { store: Arc::new(Self { shared, queue, stopped: stopped_seen }), recovery })
+    }
+
+    /// Finishes all that is queued, refuses what comes after, and marks a clean stop. The folder
+    /// is free again when this returns.
+    pub async fn close(&self) {
+        // An error means that it has stopped already.
+        let _ = self.queue.send(Request::Stop).await;
+        let mut stopped = self.stopped.clone();
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Why the store takes nothing any more, if so: it was closed, or a fault closed it. For
+    /// readiness.
+    #[must_use]
+    pub fn closed(&self) -> Option<String> {
+        self.shared.health.closed().map(str::to_owned)
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, OpenError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(io(Path::new(name)))
+}
+
+/// The committer's life: work, then let the applier finish, then put everything away.
+fn work(
+    mut committer: Committer,
+    mut requests: mpsc::Receiver<Request>,
+    applying: std::thread::JoinHandle<()>,
+    lock: File,
+    stopped: &watch::Sender<bool>,
+) {
+    let clean = committer.run(&mut requests);
+    let shared = Arc::clone(&committer.shared);
+    let (last, head) = committer.end();
+    // Ends the applier once it has done what it has.
+    drop(committer);
+    let applied = applying.join().is_ok() && shared.health.closed().is_none();
+    shared.health.close("it is shutting down".to_owned());
+    requests.close();
+    while let Ok(request) = requests.try_recv() {
+        refuse(request, shared.health.fault());
+    }
+    let index = shared.take_index();
+    if clean && applied {
+        let closed = index.map(Index::close);
+        let written = match closed {
+            Some(Ok(())) => Marker::new(true, last, &head).write(&shared.root).map_err(|e| e.to_string()),
+            Some(Err(fault)) => Err(fault.to_string()),
+            None => Err("somebody still reads".to_owned()),
+        };
+        if let Err(why) = written {
+            tracing::warn!(%why, "the stop is not marked as clean; the next start will look closer");
+        }
+    }
+    drop(lock);
+    let _ = stopped.send(true);
+}
+
+/// Takes the folder for this process; the kernel gives it back when the process ends, however.
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::Error(fault)) => return Err(io(&path)(fault)),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() > deadline => {
+                return Err(OpenError::InUse(root.to_owned()));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Removes what earlier runs left behind. What the index can't answer for stays.
+fn sweep(shared: &Shared) {
+    let named =
+        |name| shared.index().is_err() || shared.index().is_ok_and(|i| i.has_file(name).unwrap_or(true));
+    match shared.files.sweep(named) {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!(gone, "removed content files that no message names"),
+        Err(fault) => tracing::warn!(%fault, "content files that no message names could not be swept"),
+    }
+}

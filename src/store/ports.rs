@@ -1,0 +1,134 @@
+//! The ports, on top of the committer's queue, the index and the content.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::domain::{
+    ContentRef, EndpointControl, EndpointId, Event, Identifier, MessageId, Record, Timestamp,
+};
+
+use super::commit::Request;
+use super::index::{Index, IndexFault};
+use super::open::Store;
+use super::stage::Stage;
+use super::{
+    AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, NewMessage, ReadPort, StageWriter,
+    StoreError, accept, content,
+};
+
+impl Store {
+    async fn ask<T>(
+        &self,
+        request: Request,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.queue.send(request).await.map_err(|_| self.shared.health.fault())?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.health.fault()))
+    }
+
+    /// Asks the index away from the async runtime.
+    async fn query<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Index) -> Result<T, IndexFault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let index = self.shared.index()?;
+        let asked = tokio::task::spawn_blocking(move || f(&index)).await;
+        let answer = asked.map_err(|_| StoreError::from(IndexFault::Panicked))?;
+        answer.map_err(|fault| {
+            self.shared.suspect(&fault);
+            fault.into()
+        })
+    }
+}
+
+#[async_trait]
+impl AcceptPort for Store {
+    async fn stage(&self, bound: u64) -> Result<Box<dyn StageWriter>, StoreError> {
+        Ok(Box::new(Stage::new(&self.shared.files, bound)?))
+    }
+
+    async fn accept(&self, new: NewMessage) -> Result<Acceptance, StoreError> {
+        let files = Arc::clone(&self.shared.files);
+        let draft = if accept::is_large(&files, &new) {
+            let made = tokio::task::spawn_blocking(move || accept::draft(&files, new)).await;
+            made.map_err(|_| self.shared.health.fault())??
+        } else {
+            accept::draft(&files, new)?
+        };
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Accept(Box::new(draft), to), answer).await
+    }
+}
+
+#[async_trait]
+impl ChangePort for Store {
+    async fn commit(&self, next: Record) -> Result<Arc<Record>, StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Change(Box::new(next), to), answer).await
+    }
+
+    async fn control(&self, control: EndpointControl) -> Result<(), StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Control(control, to), answer).await
+    }
+}
+
+#[async_trait]
+impl ReadPort for Store {
+    async fn get(&self, id: &MessageId) -> Result<Option<Arc<Record>>, StoreError> {
+        let id = id.clone();
+        self.query(move |index| Ok(index.get(&id)?.map(Arc::new))).await
+    }
+
+    async fn find(&self, author: &Identifier, uuid: uuid::Uuid) -> Result<Option<Arc<Record>>, StoreError> {
+        let author = author.clone();
+        self.query(move |index| match index.duplicate(&author, uuid)? {
+            Some((id, _)) => Ok(index.get(&id)?.map(Arc::new)),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn due(&self, endpoint: &EndpointId, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let endpoint = endpoint.clone();
+        self.query(move |index| index.due(&endpoint, now, limit)).await
+    }
+
+    async fn next_due(&self, endpoint: &EndpointId) -> Result<Option<Timestamp>, StoreError> {
+        let endpoint = endpoint.clone();
+        self.query(move |index| index.next_due(&endpoint)).await
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Arc<Record>>, StoreError> {
+        let filter = filter.clone();
+        let (records, set_aside) = self.query(move |index| index.list(&filter)).await?;
+        if let Some(fault) = set_aside.first() {
+            self.shared.suspect(fault);
+        }
+        Ok(records)
+    }
+
+    async fn depths(&self) -> Result<Vec<Depth>, StoreError> {
+        self.query(Index::depths).await
+    }
+
+    async fn controls(&self) -> Result<Vec<EndpointControl>, StoreError> {
+        self.query(Index::controls).await
+    }
+
+    async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError> {
+        let (shared, content) = (Arc::clone(&self.shared), content.clone());
+        let opened = tokio::task::spawn_blocking(move || content::open(&shared.root, &content)).await;
+        let source = opened.map_err(|_| self.shared.health.fault())?;
+        if matches!(source, Err(StoreError::Corrupt { .. })) {
+            self.shared.metrics.corrupt("content");
+        }
+        Ok(Box::new(content::Reader::new(source?, self.shared.metrics.clone())))
+    }
+
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.shared.events.subscribe()
+    }
+}

@@ -1,0 +1,238 @@
+//! Content on its way in: in memory while it is small, in a temporary file as soon as it isn't.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::{Bytes, BytesMut};
+
+use crate::domain::Digest;
+
+use super::content::{file_path, io};
+use super::ledger::sync_folder;
+use super::{StageWriter, Staged, StagedBody, StagedFile, StoreError};
+
+/// Octets written between two looks at the free space.
+const LOOK_EVERY: u64 = 4 << 20;
+
+/// Makes and places content files.
+pub(crate) struct Files {
+    root: PathBuf,
+    inline_max: usize,
+    min_free: u64,
+    /// Begins the names of this run: the sweep leaves them alone, whatever the clock says.
+    run: [u8; 6],
+    counter: AtomicU64,
+}
+
+impl Files {
+    pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64) -> Self {
+        let mut run = [0; 6];
+        run.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..6]);
+        Self { root: root.to_owned(), inline_max, min_free, run, counter: AtomicU64::new(0) }
+    }
+
+    /// Makes the folders.
+    pub(crate) fn prepare(root: &Path) -> std::io::Result<()> {
+        let content = root.join("content");
+        std::fs::create_dir_all(content.join("tmp"))?;
+        std::fs::create_dir_all(content.join("segments"))?;
+        let files = content.join("files");
+        if !files.join("ff").is_dir() {
+            for octet in 0..=u8::MAX {
+                std::fs::create_dir_all(files.join(format!("{octet:02x}")))?;
+            }
+            sync_folder(&files)?;
+            sync_folder(&content)?;
+            sync_folder(root)?;
+        }
+        Ok(())
+    }
+
+    /// Octets up to which content goes to a segment.
+    pub(crate) fn inline_max(&self) -> usize {
+        self.inline_max
+    }
+
+    /// A name that no other content has: this run, a counter, and the version and variant bits of
+    /// a random UUID (RFC 9562).
+    fn name(&self) -> uuid::Uuid {
+        let mut octets = [0; 16];
+        octets[..6].copy_from_slice(&self.run);
+        let count = self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        octets[9..].copy_from_slice(&count[1..]);
+        uuid::Builder::from_random_bytes(octets).into_uuid()
+    }
+
+    fn of_this_run(&self, name: uuid::Uuid) -> bool {
+        name.as_bytes().starts_with(&self.run)
+    }
+
+    /// Whether less than the reserve would be left.
+    pub(crate) fn room(&self) -> Result<(), StoreError> {
+        let free = fs2::available_space(&self.root).map_err(io("asking for free space"))?;
+        if free < self.min_free { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    /// A new temporary file.
+    fn create(&self) -> Result<(File, StagedFile), StoreError> {
+        self.room()?;
+        let name = self.name();
+        let path = self.root.join("content").join("tmp").join(name.to_string());
+        let file = File::create_new(&path).map_err(io("staging content"))?;
+        Ok((file, StagedFile { path, name, kept: false }))
+    }
+
+    /// Brings a synced temporary file to its final place, durably. It still removes itself until
+    /// a commit keeps it.
+    pub(crate) fn place(&self, staged: &mut StagedFile) -> Result<(), StoreError> {
+        let path = file_path(&self.root, staged.name);
+        std::fs::rename(&staged.path, &path).map_err(io("keeping content"))?;
+        staged.path = path;
+        let folder = staged.path.parent().unwrap_or(&self.root);
+        sync_folder(folder).map_err(io("keeping content"))
+    }
+
+    /// Writes octets that are too many for a segment to a file of their own.
+    pub(crate) fn write(&self, octets: &[u8]) -> Result<StagedFile, StoreError> {
+        let (mut file, staged) = self.create()?;
+        file.write_all(octets).and_then(|()| file.sync_data()).map_err(io("keeping content"))?;
+        Ok(staged)
+    }
+
+    /// Removes what earlier runs left behind: temporary files, and files that no record names
+    /// according to `named`. Gives how many went.
+    pub(crate) fn sweep(&self, mut named: impl FnMut(uuid::Uuid) -> bool) -> std::io::Result<u64> {
+        let content = self.root.join("content");
+        let mut gone = 0;
+        for entry in std::fs::read_dir(content.join("tmp"))? {
+            gone += self.remove(&entry?.path(), |_| false);
+        }
+        for octet in 0..=u8::MAX {
+            for entry in std::fs::read_dir(content.join("files").join(format!("{octet:02x}")))? {
+                gone += self.remove(&entry?.path(), &mut named);
+            }
+        }
+        Ok(gone)
+    }
+
+    fn remove(&self, path: &Path, mut named: impl FnMut(uuid::Uuid) -> bool) -> u64 {
+        let name = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<uuid::Uuid>().ok());
+        // Files that are not ours by name stay: somebody put them there.
+        let Some(name) = name else { return 0 };
+        let stays = self.of_this_run(name) || named(name);
+        u64::from(!stays && std::fs::remove_file(path).is_ok())
+    }
+}
+
+/// What has come in so far.
+struct Progress {
+    files: Arc<Files>,
+    bound: u64,
+    len: u64,
+    looked: u64,
+    hash: Context,
+    memory: BytesMut,
+    file: Option<(File, StagedFile)>,
+}
+
+impl Progress {
+    /// Whether a chunk fits into memory with what is there.
+    fn small(&self, chunk: &Bytes) -> bool {
+        self.file.is_none() && self.memory.len() + chunk.len() <= self.files.inline_max
+    }
+
+    fn remember(&mut self, chunk: &Bytes) {
+        self.hash.update(chunk);
+        self.len += chunk.len() as u64;
+        self.memory.extend_from_slice(chunk);
+    }
+
+    /// Blocking.
+    fn spill(&mut self, chunk: &Bytes) -> Result<(), StoreError> {
+        let (file, _) = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut made = self.files.create()?;
+                made.0.write_all(&std::mem::take(&mut self.memory)).map_err(io("staging content"))?;
+                self.file.insert(made)
+            }
+        };
+        if self.len - self.looked >= LOOK_EVERY {
+            self.files.room()?;
+            self.looked = self.len;
+        }
+        file.write_all(chunk).map_err(io("staging content"))?;
+        self.hash.update(chunk);
+        self.len += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Blocking where there is a file.
+    fn finish(self) -> Result<Staged, StoreError> {
+        let mut sha256 = Digest::default();
+        sha256.0.copy_from_slice(self.hash.finish().as_ref());
+        let body = match self.file {
+            Some((file, staged)) => {
+                file.sync_data().map_err(io("staging content"))?;
+                StagedBody::File(staged)
+            }
+            None => StagedBody::Memory(self.memory.freeze()),
+        };
+        Ok(Staged { len: self.len, sha256, body })
+    }
+}
+
+/// Stages one piece of content.
+pub(crate) struct Stage(Option<Progress>);
+
+impl Stage {
+    /// A stage for at most `bound` octets.
+    pub(crate) fn new(files: &Arc<Files>, bound: u64) -> Result<Self, StoreError> {
+        files.room()?;
+        Ok(Self(Some(Progress {
+            files: Arc::clone(files),
+            bound,
+            len: 0,
+            looked: 0,
+            hash: Context::new(&SHA256),
+            memory: BytesMut::new(),
+            file: None,
+        })))
+    }
+}
+
+/// After an error or a cancelled write the rest is gone.
+fn interrupted() -> StoreError {
+    StoreError::Closed("staging this content was interrupted; begin again".to_owned())
+}
+
+#[async_trait]
+impl StageWriter for Stage {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        let mut progress = self.0.take().ok_or_else(interrupted)?;
+        if progress.len + chunk.len() as u64 > progress.bound {
+            return Err(StoreError::TooLarge(progress.bound));
+        }
+        if progress.small(&chunk) {
+            progress.remember(&chunk);
+        } else {
+            let spilled = tokio::task::spawn_blocking(move || progress.spill(&chunk).map(|()| progress));
+            progress = spilled.await.map_err(|_| interrupted())??;
+        }
+        self.0 = Some(progress);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Staged, StoreError> {
+        let progress = self.0.take().ok_or_else(interrupted)?;
+        if progress.file.is_none() {
+            return progress.finish();
+        }
+        tokio::task::spawn_blocking(move || progress.finish()).await.map_err(|_| interrupted())?
+    }
+}

@@ -1,0 +1,8 @@
+//! The store as a whole: what it answers, and what it still knows after every kind of stop.
+
+mod crash;
+mod fixture;
+mod measure;
+mod model;
+mod ports;
+mod records;

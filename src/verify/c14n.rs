@@ -107,7 +107,13 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
         self.out
     }
 
-    /// Writes a node that is no start.
+    /// Whether the binding of this number is part of what has been written, where the innermost
+    /// open element refers to it from its content.
+    pub(crate) fn covers(&self, namespaces: &Namespaces<'_>, number: usize) -> bool {
+        !self.exclusive || !needed(&self.rendered, namespaces, number)
+    }
+
+    /// Writes a node; a start as that of an element whose parent is in the node-set.
     #[inline]
     pub(crate) fn node(&mut self, walk: &Walk<'_>, node: Node<'_>) {
         match node {
@@ -177,12 +183,16 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
             self.candidates.extend(walk.mark()..walk.namespaces.len());
         }
         self.candidates.retain(|number| needed(&self.rendered, &walk.namespaces, *number));
-        if self.candidates.is_empty() && walk.attributes.is_empty() && apex.is_none_or(<[_]>::is_empty) {
+        if walk.tidy && self.candidates.is_empty() && apex.is_none_or(<[_]>::is_empty) {
             let raw = walk.raw().as_bytes();
-            if raw.len() == walk.element.qname.len() + 2 {
-                self.out.put(raw);
-                return;
+            match raw.strip_suffix(b"/>") {
+                None => self.out.put(raw),
+                Some(open) => {
+                    self.out.put(open);
+                    self.out.put(b">");
+                }
             }
+            return;
         }
         self.out.put(b"<");
         self.out.put(walk.element.qname.as_bytes());

@@ -7,6 +7,9 @@ pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of `xmlns:` (section 3).
 pub(crate) const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
+/// The namespace of `xsi:type` (XML Schema Part 1, section 2.6).
+pub(crate) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
 /// No namespace.
 pub(crate) const NONE: usize = 0;
 /// The binding of `xml`.

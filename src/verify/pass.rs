@@ -13,13 +13,14 @@ use super::algorithms::{DSIG, Plan};
 use super::c14n::{Canonicaliser, Hasher, Inherited};
 use super::document::Document;
 use super::header::{Picker, Rules};
-use super::namespaces::{Namespaces, XML_BINDING};
+use super::namespaces::{Namespaces, XML_BINDING, XSI};
 use super::walk::{Node, Walk};
+
+/// At most so many uncovered prefixes are told apart.
+const PREFIXES: usize = 64;
 
 /// The root element.
 pub(crate) struct Root {
-    /// Its namespace.
-    pub(crate) namespace: String,
     /// Its name as written.
     pub(crate) qname: String,
     /// Values of its attributes `Id`, `ID`, `id` and `xml:id`.
@@ -54,6 +55,8 @@ pub(crate) struct Passed<'d, 'r> {
     pub(crate) doubled_ids: Vec<(String, Refusal)>,
     /// A processing instruction outside the root.
     pub(crate) outer_instruction: Option<Refusal>,
+    /// Prefixes in `xsi:type` whose declarations the canonical form lacks (`""`: the default).
+    pub(crate) uncovered: Vec<(String, Refusal)>,
     /// The digest of the document without its signature, where it was asked for.
     pub(crate) digest: Option<digest::Digest>,
 }
@@ -70,6 +73,7 @@ struct Pass<'d, 'r, 'p> {
     misplaced: Option<Refusal>,
     doubled_ids: Vec<(String, Refusal)>,
     outer_instruction: Option<Refusal>,
+    uncovered: Vec<(String, Refusal)>,
 }
 
 /// Passes over `document`: with `rules` the header is picked, with `plan` the digest is made.
@@ -93,6 +97,7 @@ pub(crate) fn pass<'d, 'r>(
         misplaced: None,
         doubled_ids: Vec::new(),
         outer_instruction: None,
+        uncovered: Vec::new(),
     };
     loop {
         match walk.next()? {
@@ -111,6 +116,7 @@ pub(crate) fn pass<'d, 'r>(
         misplaced: pass.misplaced,
         doubled_ids: pass.doubled_ids,
         outer_instruction: pass.outer_instruction,
+        uncovered: pass.uncovered,
         digest,
     })
 }
@@ -144,6 +150,9 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         }
         if let Some(canonical) = &mut self.canonical {
             canonical.node(walk, node);
+            if node == Node::Start && !walk.attributes.is_empty() {
+                types(canonical, walk, &mut self.uncovered);
+            }
         }
         if let Some(Ok(picker)) = &mut self.picker {
             feed(picker, walk, node);
@@ -166,9 +175,8 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
     fn begin(&mut self, walk: &Walk<'d>) {
         let namespace = walk.namespaces.uri(walk.element.binding);
         self.picker = self.rules.map(|rules| rules.picker(namespace, walk.element.local));
-        let inherited = |number: &&super::walk::Attribute<'d>| number.binding == XML_BINDING;
+        let inherited = |attribute: &&super::walk::Attribute<'d>| attribute.binding == XML_BINDING;
         self.root = Some(Root {
-            namespace: namespace.to_owned(),
             qname: walk.element.qname.to_owned(),
             ids: walk.attributes.iter().filter_map(id_of).map(Cow::into_owned).collect(),
             inherited: walk
@@ -234,6 +242,26 @@ fn id_of<'d>(attribute: &super::walk::Attribute<'d>) -> Option<Cow<'d, str>> {
         _ => false,
     };
     known.then(|| attribute.value())
+}
+
+/// Looks for prefixes that exclusive canonicalisation leaves open: those in an `xsi:type` are
+/// part of its meaning, but not visibly utilised (Exclusive XML Canonicalization, section 1.3).
+#[inline]
+fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut Vec<(String, Refusal)>) {
+    for attribute in &walk.attributes {
+        if attribute.local != "type" || walk.namespaces.uri(attribute.binding) != XSI {
+            continue;
+        }
+        let value = attribute.value();
+        let (prefix, _) = value.trim().split_once(':').unwrap_or_default();
+        let Some(binding) = walk.namespaces.resolve(prefix) else { continue };
+        let known = uncovered.iter().any(|(other, _)| other == prefix);
+        if !known && uncovered.len() < PREFIXES && !canonical.covers(&walk.namespaces, binding) {
+            let reason = "the signature does not cover what the prefix in xsi:type stands for; \
+                name the prefix in InclusiveNamespaces, or canonicalise inclusively";
+            uncovered.push((prefix.to_owned(), walk.refuse(Code::NotCovered, reason)));
+        }
+    }
 }
 
 /// Shows a node to the header picker.

@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::error::{Code, Refusal};
 
 use super::Limits;
-use super::algorithms::{DSIG, ENVELOPED, Plan, Scheme, SignatureMethod};
+use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan, Scheme, SignatureMethod};
 use super::document::Document;
 use super::keys::{self, Kind};
 use super::pass::{Passed, pass};
@@ -156,15 +156,20 @@ impl Signer {
         // The signature is the signer's own addition: the receiver's limits are not known here.
         let limits = Limits::default();
         let method = self.method(profile);
-        let plan = Plan { method: profile.canonicalisation, prefixes: Vec::new(), hash: profile.hash };
+        let mut plan = Plan { method: profile.canonicalisation, prefixes: Vec::new(), hash: profile.hash };
         let checked = Document::check(document, &limits)?;
-        let passed = pass(checked, &limits, None, Some(&plan))?;
+        let mut passed = pass(checked, &limits, None, Some(&plan))?;
+        if !passed.uncovered.is_empty() {
+            plan.prefixes = passed.uncovered.iter().map(|(prefix, _)| prefix.clone()).collect();
+            plan.prefixes.sort_unstable();
+            passed = pass(checked, &limits, None, Some(&plan))?;
+        }
         if passed.signature.is_some() || passed.misplaced.is_some() {
             let reason = "the document is signed already; sign the unsigned one";
             return Err(Refusal::new(Code::NotCovered, reason).into());
         }
         let digest = passed.digest.as_ref().map(|digest| STANDARD.encode(digest)).unwrap_or_default();
-        let (head, tail) = self.element(profile, method, &digest);
+        let (head, tail) = self.element(profile, method, &plan.prefixes, &digest);
         let unsigned = insert(checked, &passed, &format!("{head}{tail}"));
         // SignedInfo is canonicalised where it stands, as the verifier will see it.
         let value = self.value(method, &signed_info(&unsigned, profile)?)?;
@@ -186,14 +191,21 @@ impl Signer {
     }
 
     /// The signature element, before and after its value.
-    fn element(&self, profile: Profile, method: SignatureMethod, digest: &str) -> (String, String) {
+    fn element(
+        &self,
+        profile: Profile,
+        method: SignatureMethod,
+        prefixes: &[String],
+        digest: &str,
+    ) -> (String, String) {
         let canonicalisation = profile.canonicalisation.uri();
+        let transform = transform(canonicalisation, prefixes);
         let head = format!(
             "<ds:Signature xmlns:ds=\"{DSIG}\"><ds:SignedInfo>\
              <ds:CanonicalizationMethod Algorithm=\"{canonicalisation}\"/>\
              <ds:SignatureMethod Algorithm=\"{}\"/>\
              <ds:Reference URI=\"\"><ds:Transforms><ds:Transform Algorithm=\"{ENVELOPED}\"/>\
-             <ds:Transform Algorithm=\"{canonicalisation}\"/></ds:Transforms>\
+             {transform}</ds:Transforms>\
              <ds:DigestMethod Algorithm=\"{}\"/><ds:DigestValue>{digest}</ds:DigestValue>\
              </ds:Reference></ds:SignedInfo><ds:SignatureValue>",
             method.uri(),
@@ -233,6 +245,20 @@ impl Signer {
             }
         }
     }
+}
+
+/// The canonicalisation as a transform, with the prefixes that it treats inclusively.
+fn transform(uri: &str, prefixes: &[String]) -> String {
+    if prefixes.is_empty() {
+        return format!("<ds:Transform Algorithm=\"{uri}\"/>");
+    }
+    let token = |prefix: &String| if prefix.is_empty() { "#default".to_owned() } else { prefix.clone() };
+    let list: Vec<String> = prefixes.iter().map(token).collect();
+    format!(
+        "<ds:Transform Algorithm=\"{uri}\"><ec:InclusiveNamespaces xmlns:ec=\"{EXCLUSIVE}\" PrefixList=\"{}\"/>\
+         </ds:Transform>",
+        list.join(" ")
+    )
 }
 
 fn rsa(der: &PrivateKeyDer<'_>, public: &[u8]) -> Result<Key, SignError> {

@@ -16,6 +16,7 @@ struct Written<'d> {
     qname: &'d str,
     raw: &'d str,
     plain: bool,
+    tidy: bool,
 }
 
 impl<'d> Walk<'d> {
@@ -29,14 +30,18 @@ impl<'d> Walk<'d> {
         let qname = tag.get(..name.end).unwrap_or_default();
         let mut at = name.end;
         let mut count = 0;
+        self.tidy = true;
         while let Some(written) = self.attribute(tag, &mut at)? {
             count += 1;
+            self.tidy &= written.tidy;
             if count > self.limits.attributes {
                 return Err(self.over_limit("attributes of one element", self.limits.attributes));
             }
             self.sort_in(&written)?;
         }
+        self.tidy &= !tag.ends_with([' ', '\t', '\n', '\r']);
         if self.namespaces.len() > mark {
+            self.tidy = false;
             if self.namespaces.len() > self.limits.namespaces.saturating_add(2) {
                 return Err(self.over_limit("namespace declarations in scope", self.limits.namespaces));
             }
@@ -85,6 +90,7 @@ impl<'d> Walk<'d> {
             }
             *at > from
         };
+        let before = *at;
         let parted = space(at);
         if *at == octets.len() {
             return Ok(None);
@@ -95,6 +101,8 @@ impl<'d> Walk<'d> {
         let from = *at;
         let name = self.name(tag, from)?;
         *at = name.end;
+        let tidy =
+            octets.get(before..from) == Some(b" ") && octets.get(name.end..name.end + 2) == Some(b"=\"");
         space(at);
         if octets.get(*at) != Some(&b'=') {
             return Err(self.malformed("an attribute needs = and a value in quotes"));
@@ -127,7 +135,8 @@ impl<'d> Walk<'d> {
         if !plain && let Err(bad) = chars::attribute_value(raw) {
             return Err(self.bad_reference(bad));
         }
-        Ok(Some(Written { name, qname: tag.get(from..name.end).unwrap_or_default(), raw, plain }))
+        let qname = tag.get(from..name.end).unwrap_or_default();
+        Ok(Some(Written { name, qname, raw, plain, tidy: tidy && plain }))
     }
 
     /// Namespace declarations go to the bindings, all else to the attributes.
@@ -181,12 +190,13 @@ impl<'d> Walk<'d> {
             return Ok(());
         }
         let namespaces = &self.namespaces;
-        if qualified {
-            self.attributes.sort_unstable_by(|a, b| {
-                (namespaces.uri(a.binding), a.local).cmp(&(namespaces.uri(b.binding), b.local))
-            });
-        } else {
-            self.attributes.sort_unstable_by(|a, b| a.local.cmp(b.local));
+        let by_name = |a: &Attribute<'_>, b: &Attribute<'_>| match qualified {
+            true => (namespaces.uri(a.binding), a.local).cmp(&(namespaces.uri(b.binding), b.local)),
+            false => a.local.cmp(b.local),
+        };
+        if !self.attributes.is_sorted_by(|a, b| by_name(a, b).is_le()) {
+            self.tidy = false;
+            self.attributes.sort_unstable_by(by_name);
         }
         let twice = |pair: &[Attribute<'_>]| {
             pair[0].local == pair[1].local

@@ -38,7 +38,10 @@ fn small_elements(size: usize) -> String {
 /// One base64 text of about `size` octets.
 fn base64_text(size: usize) -> String {
     let line = "QW10c3dlZyBicmluZ3QgQW50csOkZ2UgenVyIHp1c3TDpG5kaWdlbiBCZWjDtnJkZS4gQW10c3dl\n";
-    format!("<b:bench xmlns:b=\"{NAMESPACE}\"><b:daten>{}</b:daten></b:bench>\n", line.repeat(size / line.len()))
+    format!(
+        "<b:bench xmlns:b=\"{NAMESPACE}\"><b:daten>{}</b:daten></b:bench>\n",
+        line.repeat(size / line.len())
+    )
 }
 
 /// The best time of many.
@@ -128,7 +131,10 @@ fn main() {
     let value = rcgen::SigningKey::sign(&pair, &message).unwrap();
     let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public);
 
-    println!("{:<24}{:>10}{:>10}{:>7}{:>12}{:>12}{:>7}", "document", "floor", "ours", "ratio", "with schema", "xmlsec1", "faster");
+    println!(
+        "{:<24}{:>10}{:>10}{:>7}{:>12}{:>12}{:>7}",
+        "document", "floor", "ours", "ratio", "with schema", "xmlsec1", "faster"
+    );
     for (name, document, copies) in [
         ("4 KB small elements", small_elements(1200), 400),
         ("64 KB small elements", small_elements(62_000), 100),
@@ -156,7 +162,9 @@ fn main() {
                 schemas.check(&signed, NAMESPACE).unwrap();
             })
         });
-        let text = |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1} µs", time.as_secs_f64() * 1e6));
+        let text = |time: Option<Duration>| {
+            time.map_or("-".to_owned(), |time| format!("{:.1} µs", time.as_secs_f64() * 1e6))
+        };
         let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
         println!(
             "{:<24}{:>10}{:>10}{:>7.2}{:>12}{:>12}{:>7}",

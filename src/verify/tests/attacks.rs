@@ -31,14 +31,28 @@ fn every_change_is_seen_and_comments_are_not_signed() {
     let world = World::new(Key::P256);
     let signed = world.sign(DOCUMENT);
     for (from, to) in [
-        ("<b>1", "<b>2"), ("<b>", "<b >x"), ("Id='a'", "Id='b'"), ("<d/>", "<e/>"), ("<d/>", "<d x=''/>"), ("<d/>", "<d/> "),
-        ("<d/>", "<d/><?p?>"), ("<d/>", "<d xmlns=''/>"), ("urn:r", "urn:s"), ("<r ", "<?p?><r "), ("<b>1", "<b>&#xD;1"),
+        ("<b>1", "<b>2"),
+        ("<b>", "<b >x"),
+        ("Id='a'", "Id='b'"),
+        ("<d/>", "<e/>"),
+        ("<d/>", "<d x=''/>"),
+        ("<d/>", "<d/> "),
+        ("<d/>", "<d/><?p?>"),
+        ("<d/>", "<d xmlns=''/>"),
+        ("urn:r", "urn:s"),
+        ("<r ", "<?p?><r "),
+        ("<b>1", "<b>&#xD;1"),
     ] {
         assert_eq!(world.code(with(&signed, from, to)), Some(Code::SignatureWrong), "{to}");
     }
     for (from, to) in [
-        ("<!-- c -->", ""), ("<d/>", "<d></d>"), ("<b>1</b>", "<b\n>&#49;</b >"), ("Id='a' xmlns='urn:r'", "xmlns=\"urn:r\" Id=\"a\""),
-        ("<b>1", "<b><![CDATA[1]]>"), ("<d/>", "<d xmlns:unused='urn:u'/>"), ("<r ", "<?xml version='1.0'?>\n<!-- x --><r "),
+        ("<!-- c -->", ""),
+        ("<d/>", "<d></d>"),
+        ("<b>1</b>", "<b\n>&#49;</b >"),
+        ("Id='a' xmlns='urn:r'", "xmlns=\"urn:r\" Id=\"a\""),
+        ("<b>1", "<b><![CDATA[1]]>"),
+        ("<d/>", "<d xmlns:unused='urn:u'/>"),
+        ("<r ", "<?xml version='1.0'?>\n<!-- x --><r "),
     ] {
         assert_eq!(world.code(with(&signed, from, to)), None, "{to}");
     }
@@ -56,7 +70,11 @@ fn wrapped_and_doubled_signatures_are_refused() {
         with(&signed, "<d/>", &format!("<d>{inner}</d>")),
         with(&signed, "<d/>", inner),
         inner.to_owned(),
-        with(&signed, "</ds:SignatureValue>", &format!("</ds:SignatureValue><ds:Object>{DOCUMENT}</ds:Object>")),
+        with(
+            &signed,
+            "</ds:SignatureValue>",
+            &format!("</ds:SignatureValue><ds:Object>{DOCUMENT}</ds:Object>"),
+        ),
         with(&signed, "URI=\"\"", "URI=\"#b\""),
         with(&refers, "<b>", "<b id='a'>"),
         with(&refers, "<b>", "<b xml:id='a'>"),
@@ -112,14 +130,21 @@ fn weak_algorithms_are_refused_before_any_crypto() {
         (signing, "http://www.w3.org/2007/05/xmldsig-more#rsa-pss"),
         (signing, ""),
         ("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1"),
-        ("ds:CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"", "ds:CanonicalizationMethod Algorithm=\"urn:x\""),
+        (
+            "ds:CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"",
+            "ds:CanonicalizationMethod Algorithm=\"urn:x\"",
+        ),
         ("<ds:X509Data>", "<ds:RetrievalMethod URI='#x'/><ds:X509Data>"),
     ] {
         // The document is changed too: the algorithm is refused without looking at it.
         let changed = with(&with(&signed, from, to), "<b>1", "<b>2");
         assert_eq!(world.code(changed), Some(Code::SignatureWeak), "{to}");
     }
-    let length = with(&signed, "#ecdsa-sha256\"/>", "#ecdsa-sha256\"><ds:HMACOutputLength>1</ds:HMACOutputLength></ds:SignatureMethod>");
+    let length = with(
+        &signed,
+        "#ecdsa-sha256\"/>",
+        "#ecdsa-sha256\"><ds:HMACOutputLength>1</ds:HMACOutputLength></ds:SignatureMethod>",
+    );
     assert_eq!(world.code(length), Some(Code::SignatureWeak));
 }
 
@@ -161,7 +186,8 @@ fn the_signature_element_is_held_to_its_schema() {
     ] {
         assert_eq!(world.code(with(&signed, from, to)), Some(Code::SignatureWrong), "{from} {to}");
     }
-    let spread = value.as_bytes().chunks(7).map(|c| String::from_utf8_lossy(c)).collect::<Vec<_>>().join("\r\n ");
+    let spread =
+        value.as_bytes().chunks(7).map(|c| String::from_utf8_lossy(c)).collect::<Vec<_>>().join("\r\n ");
     assert_eq!(world.code(with(&signed, value, &spread)), None);
 }
 
@@ -175,12 +201,19 @@ fn only_a_certificate_says_who_signed() {
     for (to, code) in [
         ("", Code::CertificateMissing),
         ("<ds:KeyInfo><ds:KeyValue><x/></ds:KeyValue></ds:KeyInfo>", Code::CertificateMissing),
-        ("<ds:KeyInfo><ds:KeyName>x</ds:KeyName><ds:X509Data><ds:X509SubjectName>x</ds:X509SubjectName></ds:X509Data></ds:KeyInfo>", Code::CertificateMissing),
-        ("<ds:KeyInfo><ds:X509Data><ds:X509Certificate>AAAA</ds:X509Certificate></ds:X509Data></ds:KeyInfo>", Code::SignatureWrong),
+        (
+            "<ds:KeyInfo><ds:KeyName>x</ds:KeyName><ds:X509Data><ds:X509SubjectName>x</ds:X509SubjectName></ds:X509Data></ds:KeyInfo>",
+            Code::CertificateMissing,
+        ),
+        (
+            "<ds:KeyInfo><ds:X509Data><ds:X509Certificate>AAAA</ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
+            Code::SignatureWrong,
+        ),
     ] {
         assert_eq!(world.code(with(&signed, &info, to)), Some(code), "{to}");
     }
-    let certificate = info.replace("<ds:KeyInfo><ds:X509Data>", "").replace("</ds:X509Data></ds:KeyInfo>", "");
+    let certificate =
+        info.replace("<ds:KeyInfo><ds:X509Data>", "").replace("</ds:X509Data></ds:KeyInfo>", "");
     let many = with(&signed, &certificate, &certificate.repeat(9));
     assert_eq!(world.code(many), Some(Code::OverLimit));
     let twice = with(&signed, &certificate, &certificate.repeat(2));
@@ -193,7 +226,8 @@ fn another_key_does_not_fit_and_the_signers_is_found_among_many() {
     let other = world.pki.leaf(Key::P256, |_| {});
     let other = Signer::from_pem(other.certificate.as_bytes(), other.key.as_bytes()).unwrap();
     let signed = world.sign(DOCUMENT);
-    let theirs = String::from_utf8(other.sign(DOCUMENT.as_bytes(), super::Profile::default()).unwrap()).unwrap();
+    let theirs =
+        String::from_utf8(other.sign(DOCUMENT.as_bytes(), super::Profile::default()).unwrap()).unwrap();
     let certificate = |signed: &str| {
         let from = signed.find("<ds:X509Certificate>").unwrap();
         signed[from..signed.find("</ds:X509Data>").unwrap()].to_owned()
@@ -225,5 +259,26 @@ fn trust_is_needed() {
     for trust in [stranger, Trust::none()] {
         let refusal = verify_signature(signed.as_bytes(), &Limits::default(), &trust, NOW).unwrap_err();
         assert_eq!(refusal.code, Code::CertificateUntrusted);
+    }
+}
+
+#[test]
+fn the_prefix_of_a_type_is_signed() {
+    let world = World::new(Key::P256);
+    let document = "<r xmlns:x='http://www.w3.org/2001/XMLSchema-instance' xmlns:t='urn:t'><b x:type='t:one'/><c x:type='d'/></r>";
+    let signed = world.sign(document);
+    assert!(signed.contains("PrefixList=\"t\""), "{signed}");
+    assert_eq!(world.code(&signed), None);
+    assert_eq!(world.code(with(&signed, "urn:t", "urn:u")), Some(Code::SignatureWrong));
+    // Signed by someone who does not list the prefix.
+    let unlisted = with(&signed, "PrefixList=\"t\"", "PrefixList=\"\"");
+    assert_eq!(world.code(unlisted), Some(Code::NotCovered));
+    for seen in [
+        "<t:r xmlns:t='urn:t' xmlns:x='http://www.w3.org/2001/XMLSchema-instance' x:type='t:one'/>",
+        "<r xmlns='urn:r' xmlns:x='http://www.w3.org/2001/XMLSchema-instance' x:type='one'/>",
+    ] {
+        let signed = world.sign(seen);
+        assert!(!signed.contains("PrefixList"), "{signed}");
+        assert_eq!(world.code(&signed), None);
     }
 }

@@ -20,7 +20,13 @@ fn canonical(document: &str, method: Canonicalisation, prefixes: &[&str]) -> Str
 }
 
 /// The element named `name` with all in it, its ancestors not in the node-set.
-fn subset(document: &str, name: &str, method: Canonicalisation, inherited: &[Inherited], prefixes: &[&str]) -> String {
+fn subset(
+    document: &str,
+    name: &str,
+    method: Canonicalisation,
+    inherited: &[Inherited],
+    prefixes: &[&str],
+) -> String {
     let limits = Limits::default();
     let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
     let mut walk = Walk::new(Document::check(document.as_bytes(), &limits).unwrap(), &limits).unwrap();
@@ -97,17 +103,19 @@ fn resolves_and_escapes() {
 fn renders_what_is_visibly_utilised() {
     // Exclusive XML Canonicalization 1.0, section 2.2.
     let one = "<n1:elem2 xmlns:n0=\"http://example.net\" xmlns:n1=\"urn:n1\" xml:lang=\"en\"><n3:stuff xmlns:n3=\"ftp://example.org\"/></n1:elem2>";
-    let two = format!("<n2:pdu xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\" xml:lang=\"fr\" xml:space=\"retain\">{one}</n2:pdu>");
+    let two = format!(
+        "<n2:pdu xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\" xml:lang=\"fr\" xml:space=\"retain\">{one}</n2:pdu>"
+    );
     let expected = "<n1:elem2 xmlns:n1=\"urn:n1\" xml:lang=\"en\"><n3:stuff xmlns:n3=\"ftp://example.org\"></n3:stuff></n1:elem2>";
     assert_eq!(subset(&two, "n1:elem2", Exclusive, &[], &[]), expected);
     assert_eq!(
         subset(&two, "n1:elem2", Exclusive, &[], &["n0", "n2", "nobody"]),
-        expected.replace("xmlns:n1", "xmlns:n0=\"http://example.net\" xmlns:n1").replace(
-            "xmlns:n1=\"urn:n1\"",
-            "xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\""
-        )
+        expected
+            .replace("xmlns:n1", "xmlns:n0=\"http://example.net\" xmlns:n1")
+            .replace("xmlns:n1=\"urn:n1\"", "xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\"")
     );
-    let document = "<a xmlns='urn:d' xmlns:p='urn:p' xmlns:u='urn:u'><p:b><c xmlns=''><p:d p:e=''/></c></p:b><f/></a>";
+    let document =
+        "<a xmlns='urn:d' xmlns:p='urn:p' xmlns:u='urn:u'><p:b><c xmlns=''><p:d p:e=''/></c></p:b><f/></a>";
     assert_eq!(
         canonical(document, Exclusive, &[]),
         "<a xmlns=\"urn:d\"><p:b xmlns:p=\"urn:p\"><c xmlns=\"\"><p:d p:e=\"\"></p:d></c></p:b><f></f></a>"

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, date_time_ymd,
 };
 
 use super::{Key, Leaf, NOW, Pki, Profile, Signer, Timestamp, Trust, verify_signature};
@@ -126,9 +126,16 @@ fn files_and_folders_are_loaded_or_refused_with_their_names() {
     std::fs::write(path("crls").join("ca.crl"), crl(&pki.issuer, &[], 9)).unwrap();
     assert_eq!(Trust::load(&path("anchors"), Some(&path("crls"))).unwrap().counts(), (1, 1));
     assert_eq!(Trust::load(&path("anchors").join("ca.pem"), None).unwrap().counts(), (1, 0));
-    std::fs::write(path("anchors").join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(
+        path("anchors").join("broken.pem"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
     std::fs::write(path("crls").join("broken.crl"), "nothing").unwrap();
     let faults = Trust::load(&path("anchors"), Some(&path("crls"))).err().unwrap();
-    assert!(faults.len() == 2 && faults[0].contains("broken.pem") && faults[1].contains("broken.crl"), "{faults:?}");
+    assert!(
+        faults.len() == 2 && faults[0].contains("broken.pem") && faults[1].contains("broken.crl"),
+        "{faults:?}"
+    );
     assert!(Trust::load(&path("nowhere"), None).is_err());
 }

@@ -92,7 +92,9 @@ struct Shared {
     sweep: Notify,
     /// [`Deliver::wake`] was called: settings and TLS files may have changed.
     reload: AtomicBool,
-    trouble: Trouble,
+    /// Trouble with reading the store, and with changing it.
+    reading: Trouble,
+    changing: Trouble,
 }
 
 impl Shared {
@@ -129,7 +131,8 @@ impl Deliver {
             look: Arc::default(),
             sweep: Notify::new(),
             reload: AtomicBool::new(false),
-            trouble: Trouble::default(),
+            reading: Trouble::with("read"),
+            changing: Trouble::with("change"),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Parcel, Reply};
 use super::content::{Progress, piece};
-use super::lane::Ticket;
+use super::lane::{LONGEST, Ticket};
 use super::{MARGIN, Shared, note};
 use crate::domain::delivery::step;
 use crate::domain::outcome::Outcome;
@@ -21,7 +21,7 @@ const RECORDING: Duration = Duration::from_secs(1);
 /// A message that somebody else holds is left alone for this.
 const TAKEN: Duration = Duration::from_secs(1);
 /// A message whose record can't be read is left alone for this.
-const UNREADABLE: Duration = Duration::from_secs(600);
+const UNREADABLE: Duration = LONGEST;
 /// Octets of a receipt.
 const RECEIPT: u64 = 1 << 20;
 /// Octets of a document that an authority's note is compared with; of a longer one no note is kept.
@@ -41,6 +41,9 @@ enum Tried {
     Unread,
 }
 
+/// The store is in trouble, which is noted already.
+struct Unusable;
+
 /// A claimed message.
 struct Claimed {
     record: Arc<Record>,
@@ -56,11 +59,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ticket: Ticket, stop: Cancellat
     let claimed = match claim(&shared, &ticket).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) => return,
-        Err(error) => {
-            let now = Timestamp::now();
-            ticket.avoid(now.plus(TAKEN));
-            return shared.trouble.failed(&error, now);
-        }
+        Err(Unusable) => return ticket.avoid(Timestamp::now().plus(TAKEN)),
     };
     ticket.claimed();
     let began = Instant::now();
@@ -103,7 +102,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ticket: Ticket, stop: Cancellat
 
 /// Claims the message for longer than the attempt can last. `None`: somebody else has it, or it
 /// is no longer this lane's.
-async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, StoreError> {
+async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, Unusable> {
     let now = Timestamp::now();
     let record = match shared.parts.read.get(&ticket.id).await {
         Ok(Some(record)) => record,
@@ -118,7 +117,10 @@ async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, Stor
             ticket.avoid(now.plus(UNREADABLE));
             return Ok(None);
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            shared.reading.failed(&error, std::time::Instant::now());
+            return Err(Unusable);
+        }
     };
     let placed = record.placement.way == Way::Push && record.placement.endpoint == ticket.lane.id;
     let token = uuid::Uuid::new_v4();
@@ -130,12 +132,18 @@ async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, Stor
         return Ok(None);
     };
     match shared.parts.change.commit(next).await {
-        Ok(record) => Ok(Some(Claimed { record, token, until })),
+        Ok(record) => {
+            shared.changing.over();
+            Ok(Some(Claimed { record, token, until }))
+        }
         Err(StoreError::Conflict | StoreError::Unknown) => {
             ticket.avoid(now.plus(TAKEN));
             Ok(None)
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            shared.changing.failed(&error, std::time::Instant::now());
+            Err(Unusable)
+        }
     }
 }
 
@@ -182,7 +190,7 @@ fn unread(shared: &Shared, error: &StoreError) -> Tried {
     match error {
         StoreError::Corrupt { .. } | StoreError::TooLarge(_) => Tried::Corrupt,
         error => {
-            shared.trouble.failed(error, Timestamp::now());
+            shared.reading.failed(error, std::time::Instant::now());
             Tried::Unread
         }
     }
@@ -254,7 +262,7 @@ async fn settle(
             Ok(Some(again)) => record = again,
             Ok(None) => return None,
             Err(error) => {
-                shared.trouble.failed(&error, Timestamp::now());
+                shared.changing.failed(&error, std::time::Instant::now());
                 failures += 1;
                 if failures == FAILURES {
                     break;

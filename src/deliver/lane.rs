@@ -20,6 +20,8 @@ use crate::store::Due;
 
 /// Shortest and longest time for an attempt.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60 * 60));
+/// The longest that a message is left alone.
+pub(super) const LONGEST: Duration = Duration::from_secs(600);
 /// Messages left alone for a while that are remembered.
 const AVOIDED: usize = 10_000;
 
@@ -146,7 +148,8 @@ impl Lane {
     /// What may go out at `now`.
     pub(super) fn room(&self, now: Timestamp) -> Room {
         let mut inner = self.inner();
-        inner.avoid.retain(|_, until| now < *until);
+        // A span longer than the longest can only come of a clock that was set back.
+        inner.avoid.retain(|_, until| now < *until && until.since(now) <= LONGEST);
         if inner.setup.is_err() {
             return Room::Full;
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -76,26 +76,34 @@ impl Scheduler {
             noted(ended);
         }
         let now = Timestamp::now();
-        if let Some(pause) = self.shared.trouble.pause(now) {
+        if let Some(pause) = self.pause() {
             return pause;
         }
         self.renew_lanes();
         let lanes: Vec<Arc<Lane>> = self.shared.lanes().values().cloned().collect();
         let mut next = now.plus(TICK);
         for lane in lanes {
-            if lane.look_at() <= now {
+            // Later than a tick can only be after the clock was set back.
+            let at = lane.look_at();
+            if at <= now || at > now.plus(TICK) {
                 lane.looking();
                 if let Err(error) = self.look(&lane, now).await {
                     lane.look_by(now);
-                    self.shared.trouble.failed(&error, now);
-                    return self.shared.trouble.pause(now).unwrap_or(SOON);
+                    self.shared.reading.failed(&error, Instant::now());
+                    return self.pause().unwrap_or(SOON);
                 }
-                self.shared.trouble.over();
+                self.shared.reading.over();
                 lane.look_by(now.plus(TICK));
             }
             next = next.min(lane.look_at());
         }
         next.since(Timestamp::now())
+    }
+
+    /// How long to leave the store alone, if it is in trouble.
+    fn pause(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.shared.reading.pause(now).max(self.shared.changing.pause(now))
     }
 
     /// Starts what is due in a lane, as far as it has room.

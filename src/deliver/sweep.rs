@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ const ROUND: Duration = Duration::from_secs(30);
 const PAGE: usize = 128;
 const AT_ONCE: usize = 16;
 const MOST: usize = 20_000;
+/// Times that a transition is tried when others change the message at the same moment.
+const CONFLICTS: usize = 8;
 
 /// States that somebody can still act on, by name.
 const OPEN: [&str; 6] = ["Queued", "Sending", "Available", "Leased", "Parked", "Delivered"];
@@ -31,7 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         let round = async {
             match round(&shared).await {
                 Ok(()) => {}
-                Err(error) => shared.trouble.failed(&error, Timestamp::now()),
+                Err(error) => shared.reading.failed(&error, Instant::now()),
             }
             tokio::select! {
                 () = shared.sweep.notified() => {}
@@ -63,10 +65,11 @@ pub(super) async fn round(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether attempts go out to this endpoint, so that each message gets its own last try.
+/// Whether attempts go out to this endpoint, or will as soon as the worker has met it, so that
+/// each message gets its own last try.
 fn sends(shared: &Shared, endpoint: &EndpointId) -> bool {
     let condition = shared.lane(endpoint).map(|lane| lane.condition());
-    condition.is_some_and(|condition| condition.breaker == "closed")
+    condition.is_none_or(|condition| condition.breaker == "closed")
 }
 
 /// One queue in one round.
@@ -119,10 +122,7 @@ impl Queue<'_> {
             // In order of acceptance: behind one that is too young there are only younger ones.
             let over = page.len() < PAGE || last.accepted_at > youngest;
             filter.after = Some(last.sequence);
-            let acts = page.into_iter().filter_map(|record| Some((self.act(&record, now)?, record)));
-            let mut acts = stream::iter(acts)
-                .map(|(action, record)| self.apply(record, action, now))
-                .buffer_unordered(AT_ONCE);
+            let mut acts = stream::iter(page).map(|record| self.apply(record, now)).buffer_unordered(AT_ONCE);
             while let Some(done) = acts.next().await {
                 done?;
             }
@@ -169,20 +169,30 @@ impl Queue<'_> {
         }
     }
 
-    async fn apply(&self, record: Arc<Record>, action: Action, now: Timestamp) -> Result<(), StoreError> {
-        // A message that is claimed or has changed just now is met again in the next round.
-        let Ok(next) = step(&record, action, now) else { return Ok(()) };
-        match self.shared.parts.change.commit(next).await {
-            Ok(next) => {
-                if let Some(fact) = next.facts.last() {
-                    let (id, endpoint, kind) = (&next.id, &self.depth.endpoint, fact.kind.as_str());
-                    tracing::warn!(%id, %endpoint, kind, detail = fact.detail, "a waiting message was dealt with");
+    /// Does what is to be done; again when the message changed at the same moment.
+    async fn apply(&self, mut record: Arc<Record>, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS {
+            let Some(action) = self.act(&record, now) else { return Ok(()) };
+            // A message that is claimed is met again in the next round.
+            let Ok(next) = step(&record, action, now) else { return Ok(()) };
+            match self.shared.parts.change.commit(next).await {
+                Ok(next) => {
+                    if let Some(fact) = next.facts.last() {
+                        let (id, endpoint, kind) = (&next.id, &self.depth.endpoint, fact.kind.as_str());
+                        tracing::warn!(%id, %endpoint, kind, detail = fact.detail, "a waiting message was dealt with");
+                    }
+                    return Ok(());
                 }
-                Ok(())
+                Err(StoreError::Conflict) => {}
+                Err(StoreError::Unknown) => return Ok(()),
+                Err(error) => return Err(error),
             }
-            Err(StoreError::Conflict | StoreError::Unknown) => Ok(()),
-            Err(error) => Err(error),
+            match self.shared.parts.read.get(&record.id).await? {
+                Some(again) if again.placement.endpoint == self.depth.endpoint => record = again,
+                _ => return Ok(()),
+            }
         }
+        Ok(())
     }
 }
 

@@ -2,52 +2,58 @@
 //! spins.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::domain::Timestamp;
 use crate::store::StoreError;
 
 /// First and longest pause.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Whether the store is failing, and until when to leave it alone.
-#[derive(Default)]
-pub(super) struct Trouble(Mutex<State>);
+/// Whether reading or changing the store is failing, and until when to leave it alone.
+pub(super) struct Trouble {
+    what: &'static str,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     times: u32,
-    until: Timestamp,
+    until: Option<Instant>,
 }
 
 impl Trouble {
+    /// No trouble with `what`: "read" or "change".
+    pub(super) fn with(what: &'static str) -> Self {
+        Self { what, state: Mutex::default() }
+    }
+
     /// The store failed at `now`.
-    pub(super) fn failed(&self, error: &StoreError, now: Timestamp) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn failed(&self, error: &StoreError, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.times == 0 {
-            tracing::error!(%error, "delivery can't use the store; it is tried again in a while");
+            tracing::error!(%error, "delivery can't {} the store; it is tried again in a while", self.what);
         }
-        if state.times == 0 || now >= state.until {
+        if state.until.is_none_or(|until| now >= until) {
             let pause = SHORTEST * 2_u32.saturating_pow(state.times.min(10));
             state.times = state.times.saturating_add(1);
-            state.until = now.plus(pause.min(LONGEST));
+            state.until = Some(now + pause.min(LONGEST));
         }
     }
 
     /// The store works.
     pub(super) fn over(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.times > 0 {
-            tracing::info!("delivery can use the store again");
+            tracing::info!("delivery can {} the store again", self.what);
             *state = State::default();
         }
     }
 
     /// How long to leave the store alone.
-    pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.times > 0 && now < state.until).then(|| state.until.since(now))
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.until.map(|until| until.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
     }
 }
 
@@ -57,15 +63,15 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_end_with_the_trouble() {
-        let trouble = Trouble::default();
-        let mut now = Timestamp(0);
+        let trouble = Trouble::with("read");
+        let mut now = Instant::now();
         assert_eq!(trouble.pause(now), None);
         for _ in 0..20 {
             trouble.failed(&StoreError::Conflict, now);
             trouble.failed(&StoreError::Conflict, now);
             let pause = trouble.pause(now).unwrap();
             assert!(pause >= SHORTEST && pause <= LONGEST);
-            now = now.plus(pause);
+            now += pause;
             assert_eq!(trouble.pause(now), None);
         }
         trouble.failed(&StoreError::Conflict, now);

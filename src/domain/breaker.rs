@@ -54,16 +54,22 @@ impl Breaker {
     pub fn permit(&self, now: Timestamp) -> Permit {
         match self.stage {
             Stage::Closed { .. } => Permit::Any,
-            Stage::Open { until, .. } if now < until => Permit::NotBefore(until),
+            Stage::Open { until, .. } if self.waits(now, until) => Permit::NotBefore(until),
             Stage::Open { .. } | Stage::HalfOpen { probing: false, .. } => Permit::Probe,
             Stage::HalfOpen { probing: true, .. } => Permit::Probing,
         }
     }
 
+    /// Whether it is still open. A pause longer than the longest can only come of a clock that was
+    /// set back: it is over.
+    fn waits(&self, now: Timestamp, until: Timestamp) -> bool {
+        now < until && until <= now.plus(self.backoff.max())
+    }
+
     /// An attempt goes out at `now`. An open breaker whose time is over becomes half-open by it.
     pub fn sent(&mut self, now: Timestamp) {
         match self.stage {
-            Stage::Open { until, times } if now >= until => {
+            Stage::Open { until, times } if !self.waits(now, until) => {
                 self.stage = Stage::HalfOpen { probing: true, times };
             }
             Stage::HalfOpen { times, .. } => self.stage = Stage::HalfOpen { probing: true, times },
@@ -149,6 +155,15 @@ mod tests {
         breaker.succeeded();
         assert_eq!(breaker.permit(Timestamp(1300)), Permit::Any);
         assert_eq!(breaker, self::breaker());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_it_open() {
+        let breaker = opened(Timestamp(1_000_000));
+        assert_eq!(breaker.permit(Timestamp(5)), Permit::Probe);
+        let mut probed = breaker;
+        probed.sent(Timestamp(5));
+        assert_eq!(probed.permit(Timestamp(5)), Permit::Probing);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(crate) struct Authority {
     pub(crate) address: SocketAddr,
     book: Arc<Mutex<Book>>,
     script: Arc<Mutex<Script>>,
+    /// Answered at once, before the body was read.
+    pub(crate) early: Arc<Mutex<Option<u16>>>,
 }
 
 impl Authority {
@@ -90,6 +92,7 @@ impl Authority {
             address: listener.local_addr().unwrap(),
             book: Arc::default(),
             script: Arc::new(Mutex::new(script)),
+            early: Arc::default(),
         };
         let server = authority.clone();
         tokio::spawn(async move {
@@ -138,6 +141,11 @@ impl Authority {
         let (head, body) = request.into_parts();
         let key = head.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
         let _active = Active::enter(&self.book, key.unwrap_or_default());
+        let early = *self.early.lock().unwrap();
+        if let Some(status) = early {
+            // Nothing of the body is read.
+            return Ok(Response::builder().status(status).body(Full::default()).unwrap());
+        }
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let seen = Seen {
             path: head.uri.path().to_owned(),
@@ -211,7 +219,7 @@ pub(crate) fn acceptor(world: &World) -> TlsAcceptor {
             PrivateKeyDer::from_pem_file(&world.server.1).unwrap(),
         )
         .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = world.alpn.clone();
     TlsAcceptor::from(Arc::new(config))
 }
 

@@ -16,41 +16,42 @@ fn say(code: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
 
 #[tokio::test]
 async fn an_authority_that_fails_first_gets_the_same_octets_under_the_same_key_until_it_accepts() {
-    let world = World::new("");
-    let authority = Authority::start(&world, |seen| match seen.attempt() {
-        1 => say(503, &[("retry-after", "0")], "later"),
-        2 => Answer::Reset,
-        3 => Answer::Hang,
-        4 => status(429),
-        _ => status(201),
-    })
-    .await;
-    world.set(&push("push", &authority.url(), ""));
-    let id = world.pushed(1).await;
-    let running = world.start();
-    let record = world.until(&id, "Closed").await;
-    assert_eq!(record.attempts, 5, "{}", details(&record));
-    let seen = authority.seen();
-    let attempts: Vec<_> = seen.iter().map(Seen::attempt).collect();
-    assert_eq!(attempts, [1, 2, 3, 4, 5]);
-    for request in &seen {
-        assert_eq!(request.header("idempotency-key"), id.as_str());
-        assert_eq!(request.header("amtsweg-message-id"), id.as_str());
-        assert_eq!(request.header("amtsweg-reader"), "kop:1");
-        assert_eq!(request.header("content-type"), "application/xml");
-        assert_eq!(request.path, "/eingang");
-        assert_eq!(&request.body[..], b"<antrag/>");
-        let receipt = base64::engine::general_purpose::STANDARD.decode(request.header("amtsweg-receipt"));
-        assert_eq!(receipt.unwrap(), b"<quittung/>");
+    for world in World::both() {
+        let authority = Authority::start(&world, |seen| match seen.attempt() {
+            1 => say(503, &[("retry-after", "0")], "later"),
+            2 => Answer::Reset,
+            3 => Answer::Hang,
+            4 => status(429),
+            _ => status(201),
+        })
+        .await;
+        world.set(&push("push", &authority.url(), ""));
+        let id = world.pushed(1).await;
+        let running = world.start();
+        let record = world.until(&id, "Closed").await;
+        assert_eq!(record.attempts, 5, "{}", details(&record));
+        let seen = authority.seen();
+        let attempts: Vec<_> = seen.iter().map(Seen::attempt).collect();
+        assert_eq!(attempts, [1, 2, 3, 4, 5]);
+        for request in &seen {
+            assert_eq!(request.header("idempotency-key"), id.as_str());
+            assert_eq!(request.header("amtsweg-message-id"), id.as_str());
+            assert_eq!(request.header("amtsweg-reader"), "kop:1");
+            assert_eq!(request.header("content-type"), "application/xml");
+            assert_eq!(request.path, "/eingang");
+            assert_eq!(&request.body[..], b"<antrag/>");
+            let receipt = base64::engine::general_purpose::STANDARD.decode(request.header("amtsweg-receipt"));
+            assert_eq!(receipt.unwrap(), b"<quittung/>");
+        }
+        let told = details(&record);
+        for words in
+            ["failed HTTP 503", "failed no answer in time", "failed HTTP 429", "delivered HTTP 201", "closed"]
+        {
+            assert!(told.contains(words), "{words} is not in\n{told}");
+        }
+        assert!(!authority.doubled());
+        running.stopped().await;
     }
-    let told = details(&record);
-    for words in
-        ["failed HTTP 503", "failed no answer in time", "failed HTTP 429", "delivered HTTP 201", "closed"]
-    {
-        assert!(told.contains(words), "{words} is not in\n{told}");
-    }
-    assert!(!authority.doubled());
-    running.stopped().await;
 }
 
 #[tokio::test]
@@ -180,52 +181,78 @@ async fn an_authority_may_close_while_the_answer_is_still_on_its_way() {
 
 #[tokio::test]
 async fn attachments_come_as_multipart_in_order_and_octet_by_octet() {
-    let world = World::new("");
-    let authority = Authority::start(&world, |_| status(200)).await;
-    world.set(&push("push", &authority.url(), "").replace("\"1s\"", "\"20s\""));
-    let large: Vec<u8> = (0..1_500_000_u32).map(|n| (n % 251) as u8).collect();
-    let to = placement("stadt", "push", "kop:1", Way::Push);
-    let id = world.accept(1, to, b"<antrag>x</antrag>", &[b"small", &large, b""], Timestamp::now()).await;
-    let _running = world.start();
-    world.until(&id, "Closed").await;
-    let seen = authority.seen().remove(0);
-    let kind = seen.header("content-type").to_owned();
-    assert!(kind.starts_with("multipart/related; boundary="), "{kind}");
-    // multer reads form-data; the framing is the same.
-    let boundary = kind.split("boundary=").nth(1).unwrap().split(';').next().unwrap().to_owned();
-    let text = String::from_utf8_lossy(&seen.body[..300]);
-    assert!(text.contains("Content-ID: <document>\r\n\r\n<antrag>x</antrag>\r\n--"), "{text}");
-    let mut expected = Vec::new();
-    for (at, content) in [&b"small"[..], &large, b""].iter().enumerate() {
-        expected.extend_from_slice(
-            format!(
-                "\r\n--{boundary}\r\nContent-Type: application/pdf\r\nContent-ID: <attachment-{}>\r\n\
+    for world in World::both() {
+        let authority = Authority::start(&world, |_| status(200)).await;
+        world.set(&push("push", &authority.url(), "").replace("\"1s\"", "\"20s\""));
+        let large: Vec<u8> = (0..1_500_000_u32).map(|n| (n % 251) as u8).collect();
+        let to = placement("stadt", "push", "kop:1", Way::Push);
+        let id = world.accept(1, to, b"<antrag>x</antrag>", &[b"small", &large, b""], Timestamp::now()).await;
+        let _running = world.start();
+        world.until(&id, "Closed").await;
+        let seen = authority.seen().remove(0);
+        let kind = seen.header("content-type").to_owned();
+        assert!(kind.starts_with("multipart/related; boundary="), "{kind}");
+        // multer reads form-data; the framing is the same.
+        let boundary = kind.split("boundary=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+        let text = String::from_utf8_lossy(&seen.body[..300]);
+        assert!(text.contains("Content-ID: <document>\r\n\r\n<antrag>x</antrag>\r\n--"), "{text}");
+        let mut expected = Vec::new();
+        for (at, content) in [&b"small"[..], &large, b""].iter().enumerate() {
+            expected.extend_from_slice(
+                format!(
+                    "\r\n--{boundary}\r\nContent-Type: application/pdf\r\nContent-ID: <attachment-{}>\r\n\
                  Content-Disposition: attachment; filename*=UTF-8''Anlage%20{at}%20%C3%BC.pdf\r\n\r\n",
-                at + 1
-            )
-            .as_bytes(),
-        );
-        expected.extend_from_slice(content);
+                    at + 1
+                )
+                .as_bytes(),
+            );
+            expected.extend_from_slice(content);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        assert!(seen.body.ends_with(&expected));
     }
-    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    assert!(seen.body.ends_with(&expected));
+}
+
+#[tokio::test]
+async fn an_answer_before_the_message_was_sent_is_believed_only_if_it_is_a_refusal() {
+    for world in World::both() {
+        let authority = Authority::start(&world, |_| status(200)).await;
+        world.set(&push("push", &authority.url(), "").replace("\"1s\"", "\"20s\""));
+        let large = vec![1_u8; 20_000_000];
+        let to = || placement("stadt", "push", "kop:1", Way::Push);
+        *authority.early.lock().unwrap() = Some(413);
+        let refused = world.accept(1, to(), b"<antrag/>", &[&large], Timestamp::now()).await;
+        let running = world.start();
+        let record = world.until(&refused, "Parked").await;
+        assert!(details(&record).contains("HTTP 413"), "{}", details(&record));
+        running.stopped().await;
+        *authority.early.lock().unwrap() = Some(200);
+        let lied = world.accept(2, to(), b"<antrag/>", &[&large], Timestamp::now()).await;
+        let _running = world.start();
+        let record = world.until_that(&lied, |record| record.attempts > 1 || record.state.is_final()).await;
+        // Either the answer is seen and not believed, or the breaking connection hides it.
+        let first: Vec<_> =
+            record.facts.iter().filter(|fact| fact.attempt == 1).map(|fact| fact.kind.as_str()).collect();
+        assert_eq!(first, ["sending", "failed"], "{}", details(&record));
+    }
 }
 
 #[tokio::test]
 async fn corrupt_content_is_parked_and_never_arrives_whole() {
-    let world = World::new("");
-    let authority = Authority::start(&world, |_| status(200)).await;
-    world.set(&push("push", &authority.url(), ""));
-    let large = vec![7_u8; 400_000];
-    let to = placement("stadt", "push", "kop:1", Way::Push);
-    let bad = world.accept(1, to, b"<antrag/>", &[&large], Timestamp::now()).await;
-    spoil(&world, &large);
-    let good = world.pushed(2).await;
-    let _running = world.start();
-    let record = world.until(&bad, "Parked").await;
-    assert_eq!(record.state, State::Parked { reason: ParkReason::Corrupt });
-    world.until(&good, "Closed").await;
-    assert!(authority.seen().iter().all(|seen| seen.header("idempotency-key") == good.as_str()));
+    for world in World::both() {
+        let authority = Authority::start(&world, |_| status(200)).await;
+        world.set(&push("push", &authority.url(), ""));
+        let large = vec![7_u8; 400_000];
+        let to = placement("stadt", "push", "kop:1", Way::Push);
+        let bad = world.accept(1, to, b"<antrag/>", &[&large], Timestamp::now()).await;
+        spoil(&world, &large);
+        let good = world.pushed(2).await;
+        let _running = world.start();
+        let record = world.until(&bad, "Parked").await;
+        assert_eq!(record.state, State::Parked { reason: ParkReason::Corrupt });
+        world.until(&good, "Closed").await;
+        assert!(authority.seen().iter().all(|seen| seen.header("idempotency-key") == good.as_str()));
+    }
 }
 
 /// Changes the last octet of the file that holds `content`.

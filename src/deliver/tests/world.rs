@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) tls: OutboundTls,
     pub(crate) server: (PathBuf, PathBuf),
     pub(crate) allow_private: bool,
+    /// What the authority's server offers.
+    pub(crate) alpn: Vec<Vec<u8>>,
 }
 
 /// A running worker; stopped (but not waited for) when dropped.
@@ -90,7 +92,20 @@ impl World {
         let settings = Settings { min_free: 0, ..Settings::new(folder.path().join("store")) };
         let store = Store::open(settings, Metrics::default()).unwrap().store;
         let directory = Arc::new(ArcSwap::from_pointee(directory(endpoints)));
-        Self { folder, store, directory, tls, server, allow_private: true }
+        Self {
+            folder,
+            store,
+            directory,
+            tls,
+            server,
+            allow_private: true,
+            alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        }
+    }
+
+    /// Two worlds: in one the authority speaks HTTP 2, in the other only HTTP 1.1.
+    pub(crate) fn both() -> [Self; 2] {
+        [Self::new(""), Self { alpn: vec![b"http/1.1".to_vec()], ..Self::new("") }]
     }
 
     /// Swaps the directory.

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod body;
+mod feed;
 mod gate;
 mod grpc;
 mod https;
@@ -30,6 +31,7 @@ pub use accounts::Accounts;
 pub use limits::Limits;
 
 use crate::deliver::{Deliver, Steer};
+use crate::domain::{Account, MessageId, Timestamp};
 use crate::intake::Intake;
 use crate::mailbox::Mailbox;
 use crate::observe::Metrics;
@@ -84,6 +86,18 @@ pub struct Front {
 pub(crate) struct Core {
     parts: Parts,
     room: gate::Room,
+}
+
+impl Core {
+    /// Gives a lease back whose message did not get to its reader whole, so that it can be fetched
+    /// again at once and not only when the lease ends.
+    pub(crate) async fn give_back(&self, account: &Account, id: &MessageId, token: uuid::Uuid) {
+        let released = self.parts.mailbox.release(account, id, token, Timestamp::now()).await;
+        if let Err(refusal) = released {
+            // The reader may have closed or rejected the message meanwhile: that is as good.
+            tracing::debug!(message = %id, code = refusal.code.as_str(), "the lease was not given back");
+        }
+    }
 }
 
 /// A port that is open.

@@ -27,13 +27,16 @@ pub struct Entry {
 #[derive(Clone)]
 struct Usage {
     in_flight: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
     bucket: Arc<Mutex<Bucket>>,
 }
 
 impl Usage {
     fn new(quota: Quota, now: Instant) -> Self {
+        let semaphore = || Arc::new(Semaphore::new(quota.in_flight.min(Semaphore::MAX_PERMITS)));
         Self {
-            in_flight: Arc::new(Semaphore::new(quota.in_flight.min(Semaphore::MAX_PERMITS))),
+            in_flight: semaphore(),
+            watches: semaphore(),
             bucket: Arc::new(Mutex::new(Bucket::full(quota.messages_per_minute, now))),
         }
     }
@@ -83,16 +86,19 @@ impl Accounts {
 }
 
 impl Entry {
-    /// Room for one more request of this account; given back when dropped.
+    /// Room for one more request of this account; given back when dropped. Watches have as much
+    /// room again, of their own: they last, and must not keep the account from working.
     ///
     /// # Errors
     /// AW-0303.
-    pub fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.usage.in_flight.clone().try_acquire_owned().map_err(|_| {
+    pub fn enter(&self, watch: bool) -> Result<OwnedSemaphorePermit, Refusal> {
+        let (room, what) =
+            if watch { (&self.usage.watches, "watches") } else { (&self.usage.in_flight, "requests") };
+        room.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(
                 Code::Quota,
                 format!(
-                    "the account has its {} requests in work already; wait for some to end",
+                    "the account has its {} {what} in work already; wait for some to end",
                     self.account.quota.in_flight
                 ),
             )
@@ -184,12 +190,12 @@ mod tests {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let list = [(a, account("p", 1, 5)), (b, account("p", 1, 5))];
         let accounts = Accounts::new(list.clone());
-        let held = accounts.of(&a).unwrap().enter().unwrap();
-        assert_eq!(accounts.of(&b).unwrap().enter().unwrap_err().code, Code::Quota);
+        let held = accounts.of(&a).unwrap().enter(false).unwrap();
+        assert_eq!(accounts.of(&b).unwrap().enter(false).unwrap_err().code, Code::Quota);
         let reloaded = accounts.renewed(list);
-        assert_eq!(reloaded.of(&b).unwrap().enter().unwrap_err().code, Code::Quota);
+        assert_eq!(reloaded.of(&b).unwrap().enter(false).unwrap_err().code, Code::Quota);
         drop(held);
-        assert!(reloaded.of(&b).unwrap().enter().is_ok());
+        assert!(reloaded.of(&b).unwrap().enter(false).is_ok());
         let changed = reloaded.renewed([(a, account("p", 2, 5))]);
         assert!(changed.of(&b).is_err(), "a certificate that was taken out is unknown");
     }

@@ -92,14 +92,15 @@ impl Gate {
 
     fn admit(&self, entry: &Entry, path: &str) -> Result<Passage, Refusal> {
         let room = &self.core.room;
-        let all = if path.ends_with("/Watch") { &room.watches } else { &room.requests };
+        let watch = path.ends_with("/Watch");
+        let all = if watch { &room.watches } else { &room.requests };
         let room = all.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(
                 Code::Overloaded,
                 "the gateway has as many requests in work as it may; try again later",
             )
         })?;
-        let account = entry.enter()?;
+        let account = entry.enter(watch)?;
         let counted = self.core.parts.metrics.enter();
         Ok(Passage { _counted: counted, _room: room, _account: account, hold: self.core.room.memory.hold() })
     }

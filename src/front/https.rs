@@ -36,6 +36,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Router {
         .route("/v1/mailbox/{id}", get(mailbox::fetch))
         .route("/v1/mailbox/{id}/close", post(mailbox::close))
         .route("/v1/mailbox/{id}/reject", post(mailbox::reject))
+        .route("/v1/mailbox/{id}/release", post(mailbox::release))
         .route("/v1/mailbox/{id}/extend", post(mailbox::extend))
         // The handlers have bounds of their own, finer than axum's.
         .layer(DefaultBodyLimit::disable())

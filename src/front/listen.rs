@@ -110,7 +110,9 @@ async fn connection(
             Ok::<Response, Infallible>(response.map(|body| Body::new(Guarded::new(body, guard))))
         }
     });
-    let builder = builder(&limits);
+    // What was negotiated is spoken: no guessing from the first octets, which need never come.
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let builder = if h2 { builder(&limits).http2_only() } else { builder(&limits).http1_only() };
     let io = TokioIo::new(StallIo::new(stream, limits.stall));
     let mut serving = pin!(builder.serve_connection(io, service));
     let mut idle = Idle::new(limits.idle);
@@ -151,8 +153,8 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(limits.header_octets)
         .max_pending_accept_reset_streams(32)
         .max_local_error_reset_streams(64)
-        .initial_stream_window_size(512 * 1024)
-        .initial_connection_window_size(2 * 1024 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(256 * 1024)
         .keep_alive_interval(limits.stall)
         .keep_alive_timeout(limits.stall);

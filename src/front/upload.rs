@@ -22,8 +22,15 @@ pub(crate) struct Upload<'a> {
     rest: BytesMut,
     staged: Vec<Staged>,
     current: Option<Box<dyn StageWriter>>,
+    /// Octets of the present attachment for which memory is held.
+    held: usize,
     total: u64,
+    /// The request came in one piece: the memory for all of it is held already.
+    counted: bool,
 }
+
+/// Octets of an attachment that may stay in memory until it is accepted; beyond, it goes to disk.
+const IN_MEMORY: usize = 64 * 1024;
 
 impl Caller {
     /// Its account has `role`.
@@ -47,22 +54,24 @@ impl Caller {
 }
 
 impl<'a> Upload<'a> {
-    /// A new upload of a portal within its quota.
+    /// A new upload of a portal within its quota; `counted` when it came in one piece and the
+    /// memory for all of it is held already.
     ///
     /// # Errors
     /// AW-0140, AW-0303.
-    pub(crate) fn begin(core: &'a Core, caller: &'a Caller) -> Result<Self, Refusal> {
+    pub(crate) fn begin(core: &'a Core, caller: &'a Caller, counted: bool) -> Result<Self, Refusal> {
         caller.require(Role::Portal)?;
         caller.entry.submit(Instant::now())?;
         let (first, rest) = (Bytes::new(), BytesMut::new());
-        Ok(Self { core, caller, first, rest, staged: Vec::new(), current: None, total: 0 })
+        let (staged, current) = (Vec::new(), None);
+        Ok(Self { core, caller, first, rest, staged, current, held: 0, total: 0, counted })
     }
 
-    /// The next octets of the document; `counted` when the memory for them is held already.
+    /// The next octets of the document.
     ///
     /// # Errors
     /// AW-0103, AW-0301; AW-0101 when attachments have begun.
-    pub(crate) fn document(&mut self, chunk: Bytes, counted: bool) -> Result<(), Refusal> {
+    pub(crate) fn document(&mut self, chunk: Bytes) -> Result<(), Refusal> {
         if self.current.is_some() || !self.staged.is_empty() {
             return Err(malformed("the document comes before all attachments"));
         }
@@ -75,9 +84,7 @@ impl<'a> Upload<'a> {
             ));
         }
         self.add(chunk.len())?;
-        if !counted {
-            self.caller.hold.take(chunk.len())?;
-        }
+        self.hold(chunk.len())?;
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = chunk;
             return Ok(());
@@ -111,6 +118,7 @@ impl<'a> Upload<'a> {
         if size.is_some_and(|size| size > limits.attachment_octets) {
             return Err(too_large(limits.attachment_octets));
         }
+        self.held = 0;
         self.current =
             Some(self.core.parts.accept.stage(limits.attachment_octets).await.map_err(store_refusal)?);
         Ok(())
@@ -125,7 +133,16 @@ impl<'a> Upload<'a> {
         let Some(current) = &mut self.current else {
             return Err(malformed("an attachment begins with its name and media type"));
         };
+        let more = chunk.len().min(IN_MEMORY.saturating_sub(self.held));
+        if more > 0 && !self.counted {
+            self.caller.hold.take(more)?;
+            self.held += more;
+        }
         current.write(chunk).await.map_err(store_refusal)
+    }
+
+    fn hold(&self, octets: usize) -> Result<(), Refusal> {
+        if self.counted { Ok(()) } else { self.caller.hold.take(octets) }
     }
 
     async fn end_attachment(&mut self) -> Result<(), Refusal> {

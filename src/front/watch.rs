@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 
-use super::{Core, report, status};
+use super::feed::{Answers, Feed, Gone};
+use super::{Core, report};
 use crate::domain::{Account, Event, MessageId, Record, State, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::proto;
@@ -20,38 +18,6 @@ use crate::proto;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Entries read at once from a mailbox.
 const PAGE: usize = 100;
-
-/// A stream of gRPC answers.
-pub(crate) type Answers<T> = ReceiverStream<Result<T, Status>>;
-
-/// The sending end of a watch or a fetch.
-pub(crate) struct Feed<T> {
-    sender: mpsc::Sender<Result<T, Status>>,
-    stall: Duration,
-}
-
-/// The other end has gone, or takes nothing: there is no use in going on.
-pub(crate) struct Gone;
-
-impl<T> Feed<T> {
-    /// A feed that holds at most `depth` answers and waits `stall` for a reader.
-    pub(crate) fn new(depth: usize, stall: Duration) -> (Self, Answers<T>) {
-        let (sender, receiver) = mpsc::channel(depth);
-        (Self { sender, stall }, ReceiverStream::new(receiver))
-    }
-
-    pub(crate) async fn send(&self, value: T) -> Result<(), Gone> {
-        match timeout(self.stall, self.sender.send(Ok(value))).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
-        }
-    }
-
-    pub(crate) async fn fail(&self, refusal: &Refusal) {
-        // A reader that has gone does not want to hear it either.
-        let _ = timeout(self.stall, self.sender.send(Err(status::status(refusal)))).await;
-    }
-}
 
 /// What woke a watcher.
 enum Hint {
@@ -74,9 +40,13 @@ impl Hints {
                 Ok(Err(RecvError::Closed)) => Hint::Over,
             },
             () = self.stop.cancelled() => Hint::Over,
-            () = feed.sender.closed() => Hint::Over,
+            () = feed.gone() => Hint::Over,
         }
     }
+}
+
+fn late() -> Refusal {
+    Refusal::new(Code::Overloaded, "the reports were not taken in time; watch again")
 }
 
 fn stopping() -> Refusal {
@@ -93,8 +63,9 @@ pub(crate) fn message(
     // Before the first reading, so that no change falls between the two.
     let hints = Hints { events: core.parts.read.events(), stop };
     tokio::spawn(async move {
-        if let Err(refusal) = follow(&core, &first.id, hints, &feed).await {
-            feed.fail(&refusal).await;
+        match follow(&core, &first.id, hints, &feed).await {
+            Ok(()) => feed.complete(),
+            Err(refusal) => feed.fail(refusal).await,
         }
     });
     answers
@@ -111,15 +82,17 @@ async fn follow(
         let record = core.any(id).await?;
         if seen != Some(record.version) {
             seen = Some(record.version);
-            if feed.send(core.report(&record, false)).await.is_err() || record.state.is_final() {
-                return Ok(());
+            match feed.send(core.report(&record, false)).await {
+                Ok(()) if record.state.is_final() => return Ok(()),
+                Ok(()) => {}
+                Err(Gone) => return Err(late()),
             }
         }
         loop {
             match hints.next(feed).await {
                 Hint::Changed(event) if event.id != *id => {}
                 Hint::Changed(_) | Hint::Look => break,
-                Hint::Over if feed.sender.is_closed() => return Ok(()),
+                Hint::Over if feed.is_gone() => return Ok(()),
                 Hint::Over => return Err(stopping()),
             }
         }
@@ -136,8 +109,9 @@ pub(crate) fn mailbox(
     let (feed, answers) = Feed::new(16, core.parts.limits.stall);
     let hints = Hints { events: core.parts.read.events(), stop };
     tokio::spawn(async move {
+        // Ends with an error only: the reader has gone, or the gateway stops.
         if let Err(refusal) = wait_for_mail(&core, &account, after, hints, &feed).await {
-            feed.fail(&refusal).await;
+            feed.fail(refusal).await;
         }
     });
     answers
@@ -181,7 +155,7 @@ async fn wait_for_mail(
                     }
                 }
                 Hint::Look => break,
-                Hint::Over if feed.sender.is_closed() => return Ok(()),
+                Hint::Over if feed.is_gone() => return Ok(()),
                 Hint::Over => return Err(stopping()),
             }
         }

@@ -17,7 +17,7 @@ use super::codec;
 use super::content::Segments;
 use super::frame::{self, Change, Heading};
 use super::index::{Index, IndexFault, Step};
-use super::ledger::Writer;
+use super::ledger::{Place, Writer};
 use super::open::Shared;
 use super::overlay::Overlay;
 use super::{Acceptance, StoreError};
@@ -163,7 +163,14 @@ impl Committer {
         // From here on a frame that names the files may reach the disk.
         build.group.files.iter_mut().for_each(|file| file.kept = true);
         let (last, head) = (build.group.last, build.group.head);
-        self.ledger.append(&build.frames, last, head).map_err(|e| Failure::of("writing the ledger", &e))?;
+        let appended = self.ledger.append(&build.frames, last, head);
+        let (segment, begin) = appended.map_err(|e| Failure::of("writing the ledger", &e))?;
+        for step in &mut build.group.steps {
+            if let Step::Record { place, .. } = step {
+                place.segment = segment;
+                place.offset += begin;
+            }
+        }
         self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))
     }
 
@@ -206,7 +213,7 @@ impl Committer {
                 Err(fault) => drop(to.send(Err(fault))),
             },
             Request::Control(control, to) => match self.frame(build, &Change::Control(control.clone())) {
-                Ok(()) => {
+                Ok(_) => {
                     build.group.steps.push(Step::Control(control));
                     build.group.replies.push(Reply::Control(to));
                 }
@@ -247,12 +254,10 @@ impl Committer {
         }
         draft.record.sequence = self.next_sequence;
         let sealed = codec::encode(&draft.record).map_err(unwritable)?;
-        let change = Change::Accepted(sealed);
-        self.frame(build, &change)?;
+        let place = self.frame(build, &Change::Accepted(sealed))?;
         self.next_sequence += 1;
         build.group.files.append(&mut draft.files);
-        let Change::Accepted(sealed) = change else { return Err(unwritable("a mix-up of changes")) };
-        Ok((self.step(build, None, draft.record, sealed), false))
+        Ok((self.step(build, None, draft.record, place), false))
     }
 
     fn plan_change(&mut self, next: Record, build: &mut Build) -> Result<(Arc<Record>, u32), StoreError> {
@@ -267,10 +272,8 @@ impl Committer {
         let added = total(&next).saturating_sub(total(&old)).min(next.facts.len() as u64);
         let added = u32::try_from(added).unwrap_or(u32::MAX);
         let sealed = codec::encode(&next).map_err(unwritable)?;
-        let change = Change::Changed(added, sealed);
-        self.frame(build, &change)?;
-        let Change::Changed(_, sealed) = change else { return Err(unwritable("a mix-up of changes")) };
-        Ok((self.step(build, Some(old), next, sealed), added))
+        let place = self.frame(build, &Change::Changed(added, sealed))?;
+        Ok((self.step(build, Some(old), next, place), added))
     }
 
     fn step(
@@ -278,25 +281,27 @@ impl Committer {
         build: &mut Build,
         old: Option<Arc<Record>>,
         new: Record,
-        sealed: Vec<u8>,
+        place: Place,
     ) -> Arc<Record> {
         let new = Arc::new(new);
         self.overlay.put(build.group.last, &new, old.is_none());
-        build.group.steps.push(Step::Record { old, new: Arc::clone(&new), sealed });
+        build.group.steps.push(Step::Record { old, new: Arc::clone(&new), place });
         new
     }
 
-    /// Adds a frame to the group.
-    fn frame(&self, build: &mut Build, change: &Change) -> Result<(), StoreError> {
+    /// Adds a frame to the group; its place counts from the group's begin for now.
+    fn frame(&self, build: &mut Build, change: &Change) -> Result<Place, StoreError> {
         let heading = Heading {
             number: build.group.last + 1,
             synced: self.ledger.last,
             previous: build.group.head,
             at: build.at,
         };
+        let offset = build.frames.len();
         build.group.head = frame::write(&mut build.frames, heading, change).map_err(unwritable)?;
         build.group.last = heading.number;
-        Ok(())
+        let len = u32::try_from(build.frames.len() - offset).map_err(unwritable)?;
+        Ok(Place { segment: 0, offset: offset as u64, len })
     }
 
     /// The newest record under an id.

@@ -1,6 +1,9 @@
 //! The index: sled, and the only file that names it. Everything in it follows from the ledger, so
 //! it can be thrown away at any time; nothing relies on its flush.
 //!
+//! A message's entry says where its newest record lies in the ledger; the record itself is read
+//! from there, so the index stays small and quick to rebuild.
+//!
 //! One batch applies a group of commits together with the number and digest of the last frame, so
 //! the index stands at a frame at any time. With it goes a running sum over all entries: an index
 //! that lost, kept or mixed up entries is found out when it is opened.
@@ -23,6 +26,7 @@ use crate::domain::{Digest, EndpointControl, Identifier, MessageId, Record};
 use super::StoreError;
 use super::codec::{self, CodecFault};
 use super::keys::{self, Key, kind};
+use super::ledger::{self, Place};
 
 /// Layout of the index; another one is rebuilt.
 const LAYOUT: u8 = 1;
@@ -42,6 +46,9 @@ pub(crate) enum IndexFault {
     /// An entry is broken.
     #[error("{0} in the index: {1}")]
     Entry(&'static str, CodecFault),
+    /// A record can't be read where the index says it is.
+    #[error("a record in the ledger: {0}")]
+    Record(String),
     /// Entries are missing, too many or stale.
     #[error("the index does not fit itself: {0}")]
     Inconsistent(&'static str),
@@ -92,8 +99,8 @@ pub(crate) enum Step {
         old: Option<Arc<Record>>,
         /// The record after.
         new: Arc<Record>,
-        /// The record after, sealed.
-        sealed: Vec<u8>,
+        /// Where the record after lies in the ledger.
+        place: Place,
     },
     /// An operator's setting.
     Control(EndpointControl),
@@ -116,6 +123,33 @@ pub(crate) struct Index {
     db: sled::Db,
     folder: PathBuf,
     derived: Mutex<Derived>,
+    ledger: ledger::Reader,
+}
+
+/// Octets of a message's entry: version, segment, offset, length, CRC32C.
+const PLACE: usize = 8 + 8 + 8 + 4;
+
+fn write_place(version: u64, place: &Place) -> Vec<u8> {
+    let mut out = Vec::with_capacity(PLACE + 4);
+    out.extend_from_slice(&version.to_be_bytes());
+    out.extend_from_slice(&place.segment.to_be_bytes());
+    out.extend_from_slice(&place.offset.to_be_bytes());
+    out.extend_from_slice(&place.len.to_be_bytes());
+    let crc = crc32c::crc32c(&out);
+    out.extend_from_slice(&crc.to_be_bytes());
+    out
+}
+
+fn read_place(octets: &[u8]) -> Result<(u64, Place), IndexFault> {
+    let fault = |f| IndexFault::Entry("a message's place", f);
+    let whole: &[u8; PLACE + 4] = octets.try_into().map_err(|_| fault(CodecFault::Short(octets.len())))?;
+    if crc32c::crc32c(&whole[..PLACE]).to_be_bytes() != whole[PLACE..] {
+        return Err(fault(CodecFault::Checksum));
+    }
+    let number =
+        |at: usize, len: usize| whole[at..at + len].iter().fold(0_u64, |n, o| n << 8 | u64::from(*o));
+    let len = u32::try_from(number(24, 4)).unwrap_or(u32::MAX);
+    Ok((number(0, 8), Place { segment: number(8, 8), offset: number(16, 8), len }))
 }
 
 /// The share of an entry in the running sum.
@@ -128,7 +162,7 @@ fn weight(key: &[u8], value: &[u8]) -> u64 {
 impl Index {
     /// Opens or makes an index. May panic, hang or take much memory on damaged files: call it
     /// through `recover`, which guards against that.
-    pub(crate) fn open(folder: &Path, cache: u64) -> Result<Self, IndexFault> {
+    pub(crate) fn open(folder: &Path, ledger: &Path, cache: u64) -> Result<Self, IndexFault> {
         guarded(|| {
             let db = sled::Config::new()
                 .path(folder)
@@ -154,7 +188,8 @@ impl Index {
                 let (key, value) = entry?;
                 derived.controls.insert(key.to_vec(), value.to_vec());
             }
-            Ok(Self { db, folder: folder.to_owned(), derived: Mutex::new(derived) })
+            let ledger = ledger::Reader::new(ledger);
+            Ok(Self { db, folder: folder.to_owned(), derived: Mutex::new(derived), ledger })
         })
     }
 
@@ -176,8 +211,8 @@ impl Index {
             let mut touched = HashMap::new();
             for step in steps {
                 match step {
-                    Step::Record { old, new, sealed } => {
-                        apply_record(&mut batch, &mut derived, &mut touched, old.as_deref(), new, sealed);
+                    Step::Record { old, new, place } => {
+                        apply_record(&mut batch, &mut derived, &mut touched, old.as_deref(), new, place);
                     }
                     Step::Control(control) => apply_control(&mut batch, &mut derived, control)?,
                 }
@@ -195,11 +230,17 @@ impl Index {
         })
     }
 
-    /// A record.
+    /// A record, read from the ledger where the index says it is.
     pub(crate) fn get(&self, id: &MessageId) -> Result<Option<Record>, IndexFault> {
         guarded(|| {
-            let octets = self.db.get(keys::message(id))?;
-            octets.map(|o| codec::decode(&o)).transpose().map_err(|f| IndexFault::Entry("a record", f))
+            let Some(octets) = self.db.get(keys::message(id))? else { return Ok(None) };
+            let (version, place) = read_place(&octets)?;
+            let record = self.ledger.record(place, id).map_err(|f| IndexFault::Record(f.to_string()))?;
+            if record.version == version {
+                Ok(Some(record))
+            } else {
+                Err(IndexFault::Inconsistent("a record has another version than it should"))
+            }
         })
     }
 
@@ -286,7 +327,7 @@ fn apply_record(
     touched: &mut HashMap<(String, u8), u64>,
     old: Option<&Record>,
     new: &Record,
-    sealed: &[u8],
+    place: &Place,
 ) {
     let difference = keys::difference(old, new);
     let meta = &mut derived.meta;
@@ -308,7 +349,7 @@ fn apply_record(
             meta.content_end = meta.content_end.max(content_end(new));
         }
     }
-    batch.insert(key, sealed);
+    batch.insert(key, write_place(new.version, place));
     let slot = |r: &Record| (r.placement.endpoint.as_str().to_owned(), keys::state_octet(&r.state));
     let (before, after) = (old.map(slot), slot(new));
     if before.as_ref() != Some(&after) {

@@ -19,14 +19,10 @@ pub(crate) mod kind {
     pub(crate) const FILE: u8 = b'f';
     /// Endpoint → operator's setting.
     pub(crate) const CONTROL: u8 = b'k';
-    /// Endpoint, state, sequence → id.
+    /// Endpoint, slot, sequence → state, time of acceptance, id.
     pub(crate) const LISTING: u8 = b'l';
-    /// Id → record.
+    /// Id → version and place of the record in the ledger.
     pub(crate) const MESSAGE: u8 = b'm';
-    /// Endpoint, sequence → time of acceptance; messages that are not final.
-    pub(crate) const OPEN: u8 = b'o';
-    /// Sequence → id.
-    pub(crate) const SEQUENCE: u8 = b's';
     /// Author, UUID → digest of the document, id.
     pub(crate) const DUPLICATE: u8 = b'u';
     /// What the index knows of itself.
@@ -50,6 +46,18 @@ pub(crate) fn state_octet(state: &State) -> u8 {
         State::Returned => 7,
     }
 }
+
+/// The slot of a listing: all states that are not final share one, so that a message on its way
+/// keeps its key and only the value changes; each final state has its own.
+pub(crate) fn slot(state: u8) -> u8 {
+    match state {
+        5 | 7 => state,
+        _ => OPEN,
+    }
+}
+
+/// The slot of the messages that are not final.
+pub(crate) const OPEN: u8 = 0;
 
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -91,7 +99,14 @@ impl Key {
     }
 }
 
-/// Where a record lies.
+/// A listing's value taken apart: state octet, time of acceptance, id.
+pub(crate) fn listed(value: &[u8]) -> Option<(u8, u64, &[u8])> {
+    let (state, rest) = value.split_first()?;
+    let (at, id) = rest.split_first_chunk::<8>()?;
+    Some((*state, u64::from_be_bytes(*at), id))
+}
+
+/// Where a record's place stands.
 pub(crate) fn message(id: &MessageId) -> Vec<u8> {
     Key::of(kind::MESSAGE).text(id.as_str()).done()
 }
@@ -127,7 +142,6 @@ pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
     value.extend_from_slice(&id);
     let mut out = vec![
         (duplicate(&record.header.author, record.header.uuid), value),
-        (Key::of(kind::SEQUENCE).number(record.sequence).done(), id.clone()),
         (Key::of(kind::ACCOUNT).text(record.account.as_str()).number(record.sequence).done(), id.clone()),
     ];
     let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
@@ -144,15 +158,14 @@ pub(crate) fn moving(record: &Record) -> Vec<Pair> {
     let id = record.id.as_str().as_bytes();
     let endpoint = record.placement.endpoint.as_str();
     let of = |kind| Key::of(kind).text(endpoint);
-    let mut out = Vec::with_capacity(3);
-    let listing = of(kind::LISTING).octet(state_octet(&record.state)).number(record.sequence);
-    out.push((listing.done(), id.to_vec()));
+    let mut out = Vec::with_capacity(2);
+    let state = state_octet(&record.state);
+    let mut entry = vec![state];
+    entry.extend_from_slice(&record.accepted_at.0.to_be_bytes());
+    entry.extend_from_slice(id);
+    out.push((of(kind::LISTING).octet(slot(state)).number(record.sequence).done(), entry));
     if let Some(at) = record.state.claimable_at() {
         out.push((of(kind::DUE).number(at.0).number(record.sequence).done(), id.to_vec()));
-    }
-    if !record.state.is_final() {
-        let since = record.accepted_at.0.to_be_bytes().to_vec();
-        out.push((of(kind::OPEN).number(record.sequence).done(), since));
     }
     out
 }

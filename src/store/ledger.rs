@@ -6,14 +6,17 @@
 //! wrote: such frames were never acknowledged and are cut off. Anything else that doesn't fit is
 //! damage, and stops the start.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::Digest;
+use crate::domain::{Digest, MessageId, Record};
 
-use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
+use super::codec;
+use super::frame::{self, Body, BodyFault, Change, HEADER, MAX_BODY};
 
 const MAGIC: &[u8; 8] = b"AMTSLEDG";
 /// Version of the segment's layout.
@@ -70,6 +73,17 @@ pub(crate) struct Segment {
     pub(crate) len: u64,
     /// Digest of the frame before its first.
     pub(crate) previous: Digest,
+}
+
+/// Where a frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Number of the segment's first frame.
+    pub(crate) segment: u64,
+    /// Offset of the frame.
+    pub(crate) offset: u64,
+    /// Octets of the frame.
+    pub(crate) len: u32,
 }
 
 /// How far a ledger goes.
@@ -168,7 +182,7 @@ fn read_head(path: &Path, first: u64) -> Result<Option<Segment>, LedgerFault> {
 /// body and length of each.
 pub(crate) fn walk(
     segments: &[Segment],
-    mut visit: impl FnMut(u64, &Digest, &Body, u64) -> Result<(), BodyFault>,
+    mut visit: impl FnMut(u64, &Digest, &Body, Place) -> Result<(), BodyFault>,
 ) -> Result<Summary, LedgerFault> {
     let Some(first) = segments.first() else {
         return Ok(Summary { segments: 0, frames: 0, last: 0, head: Digest::default(), octets: 0, torn: 0 });
@@ -206,7 +220,7 @@ pub(crate) fn walk(
 fn walk_segment(
     segment: &Segment,
     sum: &mut Summary,
-    visit: &mut impl FnMut(u64, &Digest, &Body, u64) -> Result<(), BodyFault>,
+    visit: &mut impl FnMut(u64, &Digest, &Body, Place) -> Result<(), BodyFault>,
 ) -> Result<u64, LedgerFault> {
     let path = &segment.path;
     let file = File::open(path).map_err(io(path))?;
@@ -235,7 +249,8 @@ fn walk_segment(
         sum.head = Digest::of(&frame);
         sum.last = number;
         sum.frames += 1;
-        visit(number, &sum.head, &body, frame.len() as u64).map_err(|f| body_fault(path, at, f))?;
+        let place = Place { segment: segment.first, offset: at, len: (HEADER + len) as u32 };
+        visit(number, &sum.head, &body, place).map_err(|f| body_fault(path, at, f))?;
         at += frame.len() as u64;
     }
     Ok(at)
@@ -283,6 +298,8 @@ pub(crate) struct Writer {
     len: u64,
     empty: bool,
     bound: u64,
+    /// Number of the present segment's first frame.
+    segment: u64,
     /// Number of the last frame appended.
     pub(crate) last: u64,
     /// Its digest.
@@ -307,6 +324,7 @@ impl Writer {
                 len: SEGMENT_HEAD,
                 empty: true,
                 bound,
+                segment: 1,
                 last,
                 head,
             });
@@ -319,26 +337,31 @@ impl Writer {
             file.sync_all().map_err(io(path))?;
         }
         let empty = len == SEGMENT_HEAD;
-        Ok(Self { folder: folder.to_owned(), file, len, empty, bound, last: end.last, head: end.head })
+        let (folder, segment) = (folder.to_owned(), segment.first);
+        Ok(Self { folder, file, len, empty, bound, segment, last: end.last, head: end.head })
     }
 
-    /// Appends whole frames; a group never spans two segments. Not durable before
-    /// [`Writer::sync`]. After an error nothing of the group is left.
-    pub(crate) fn append(&mut self, frames: &[u8], last: u64, head: Digest) -> std::io::Result<()> {
+    /// Appends whole frames; a group never spans two segments. Gives the segment and the offset
+    /// of the first one. Not durable before [`Writer::sync`]. After an error nothing of the group
+    /// is left.
+    pub(crate) fn append(&mut self, frames: &[u8], last: u64, head: Digest) -> std::io::Result<(u64, u64)> {
         let grown = self.len + frames.len() as u64;
         if grown > self.bound && !self.empty {
             self.file = create(&self.folder, self.last + 1, &self.head)?;
+            self.segment = self.last + 1;
             self.len = SEGMENT_HEAD;
+            self.empty = true;
         }
         if let Err(fault) = self.file.write_all_at(frames, self.len) {
             self.file.set_len(self.len)?;
             return Err(fault);
         }
+        let begin = (self.segment, self.len);
         self.len += frames.len() as u64;
         self.empty = false;
         self.last = last;
         self.head = head;
-        Ok(())
+        Ok(begin)
     }
 
     /// Makes everything appended durable. After an error the state on disk is unknown: the
@@ -364,4 +387,70 @@ fn create(folder: &Path, first: u64, previous: &Digest) -> std::io::Result<File>
     file.sync_all()?;
     sync_folder(folder)?;
     Ok(file)
+}
+
+/// Segment files kept open for reading at most.
+const OPEN_SEGMENTS: usize = 64;
+
+/// Reads single records.
+pub(crate) struct Reader {
+    folder: PathBuf,
+    files: Mutex<HashMap<u64, Arc<File>>>,
+}
+
+/// Why a record can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadFault {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("its frame fails its checksum")]
+    Checksum,
+    #[error("{0}")]
+    Body(#[from] BodyFault),
+    #[error("{0}")]
+    Record(#[from] codec::CodecFault),
+    #[error("its frame is another message's")]
+    Another,
+}
+
+impl Reader {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), files: Mutex::default() }
+    }
+
+    fn file(&self, segment: u64) -> std::io::Result<Arc<File>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = files.get(&segment) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(File::open(segment_path(&self.folder, segment))?);
+        if files.len() >= OPEN_SEGMENTS {
+            files.clear();
+        }
+        files.insert(segment, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// The record of `id` in the frame at `place`.
+    pub(crate) fn record(&self, place: Place, id: &MessageId) -> Result<Record, ReadFault> {
+        let len = place.len as usize;
+        if len < HEADER || len > HEADER + MAX_BODY {
+            return Err(ReadFault::Checksum);
+        }
+        let mut frame = vec![0; len];
+        self.file(place.segment)?.read_exact_at(&mut frame, place.offset)?;
+        let Some((head, body)) = frame.split_first_chunk::<HEADER>() else { return Err(ReadFault::Checksum) };
+        if frame::head(head).0 != body.len() || !frame::intact(head, body) {
+            return Err(ReadFault::Checksum);
+        }
+        for change in Body::read(body)?.changes()? {
+            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
+                let record = codec::decode(&sealed)?;
+                if record.id == *id {
+                    return Ok(record);
+                }
+            }
+        }
+        Err(ReadFault::Another)
+    }
 }

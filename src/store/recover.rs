@@ -17,7 +17,7 @@ use crate::domain::{Digest, MessageId, Record};
 use super::codec;
 use super::frame::{Body, BodyFault, Change};
 use super::index::{Index, IndexFault, Step};
-use super::ledger::{self, LedgerFault, Segment, Summary};
+use super::ledger::{self, LedgerFault, Place, Segment, Summary};
 use super::marker::{self, Marker};
 use super::open::{OpenError, Settings, io};
 
@@ -154,13 +154,13 @@ fn catch_up(
     let mut replay = Replay::new(index);
     let mut fault = None;
     let mut tampered = false;
-    let end = ledger::walk(walked, |number, head, body, _| {
+    let end = ledger::walk(walked, |number, head, body, place| {
         tampered |= clean.is_some_and(|m| m.last == number && m.head != head.to_string());
         if number == meta.applied && *head != meta.head {
             fault = Some("it stands at a frame that is not the ledger's".to_owned());
         }
         if number > meta.applied && fault.is_none() {
-            fault = replay.frame(number, *head, body)?.map(|f| f.to_string());
+            fault = replay.frame(number, *head, body, place)?.map(|f| f.to_string());
         }
         Ok(())
     })?;
@@ -200,7 +200,13 @@ impl<'i> Replay<'i> {
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
-    fn frame(&mut self, number: u64, head: Digest, body: &Body) -> Result<Option<IndexFault>, BodyFault> {
+    fn frame(
+        &mut self,
+        number: u64,
+        head: Digest,
+        body: &Body,
+        place: Place,
+    ) -> Result<Option<IndexFault>, BodyFault> {
         for change in body.changes()? {
             let (old, sealed) = match change {
                 Change::Control(control) => {
@@ -216,7 +222,7 @@ impl<'i> Replay<'i> {
                 Err(fault) => return Ok(Some(fault)),
             };
             self.recent.insert(new.id.clone(), Arc::clone(&new));
-            self.steps.push(Step::Record { old, new, sealed });
+            self.steps.push(Step::Record { old, new, place });
         }
         (self.last, self.head) = (number, head);
         if self.steps.len() >= BATCH { Ok(self.flush().err()) } else { Ok(None) }
@@ -287,9 +293,9 @@ impl Shelf {
         let engine = |e: std::io::Error| IndexFault::Engine(e.to_string());
         std::fs::write(self.root.join(OPENING), b"").map_err(engine)?;
         let (to, opened) = std::sync::mpsc::channel();
-        let cache = self.cache;
+        let (cache, ledger) = (self.cache, self.root.join("ledger"));
         let work = move || {
-            let index = Index::open(&folder, cache);
+            let index = Index::open(&folder, &ledger, cache);
             let checked = index.and_then(|i| Ok((i.check(Instant::now() + budget)?, i)));
             // Nobody waits any more when it took too long; the index goes then.
             let _ = to.send(checked);
@@ -314,7 +320,7 @@ impl Shelf {
             // What can't be removed now is tried again next time.
             let _ = std::fs::remove_dir_all(path);
         }
-        Index::open(&folder, self.cache)
+        Index::open(&folder, &self.root.join("ledger"), self.cache)
     }
 
     /// The index is in use now: removes the notes against it.

@@ -1,6 +1,7 @@
 //! The fronts, over real connections.
 
 mod bounds;
+mod hostile;
 mod large;
 mod mailbox;
 mod operators;

@@ -1,5 +1,6 @@
 //! What a second time does: a message handed in again, messages left from an earlier run.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tonic::transport::Channel;
@@ -50,9 +51,40 @@ pub async fn hand_in(
 /// When the gateway can't be asked.
 pub async fn finish_old(operator: &Channel, voice: Voice) -> Result<(usize, Vec<String>), Fault> {
     let mut client = OperatorClient::new(operator.clone());
-    let fault = |s: tonic::Status| Fault::said(format!("cannot ask for the queues: {}", s.message()));
-    let mut open = Vec::new();
-    for state in ["Queued", "Sending", "Delivered", "Available", "Leased"] {
+    let begun = Instant::now();
+    let mut seen = BTreeSet::new();
+    loop {
+        // A message may change its state between two pages; it is found the next time.
+        let open = open(&mut client).await?;
+        if seen.is_empty() && !open.is_empty() {
+            voice.tell(format!("\n{} messages were left from before; waiting for them …", open.len()))?;
+        }
+        let over = open.is_empty() || begun.elapsed() > OLD;
+        seen.extend(open);
+        if over {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let mut finished = 0;
+    let mut left = Vec::new();
+    for message_id in seen {
+        let request = StatusRequest { message_id: message_id.clone() };
+        let report = client.show(request).await.map_err(fault)?.into_inner();
+        if matches!(report.state.as_str(), "Closed" | "Returned") {
+            finished += 1;
+            voice.tell(format!("  {} after {} attempts: {message_id}", report.state, report.attempts))?;
+        } else {
+            left.push(format!("{message_id} from before is still {}", report.state));
+        }
+    }
+    Ok((finished, left))
+}
+
+/// The messages that something still has to happen to without an operator.
+async fn open(client: &mut OperatorClient<Channel>) -> Result<BTreeSet<String>, Fault> {
+    let mut open = BTreeSet::new();
+    for state in ["Queued", "Sending", "Available", "Leased"] {
         let mut after = 0;
         loop {
             let request =
@@ -65,28 +97,9 @@ pub async fn finish_old(operator: &Channel, voice: Voice) -> Result<(usize, Vec<
             after = page.next_after;
         }
     }
-    let all = open.len();
-    if all > 0 {
-        voice.tell(format!("\n{all} messages were left from before; waiting for them …"))?;
-    }
-    let begun = Instant::now();
-    let mut finished = 0;
-    let mut left = Vec::new();
-    for message_id in open {
-        loop {
-            let request = StatusRequest { message_id: message_id.clone() };
-            let report = client.show(request).await.map_err(fault)?.into_inner();
-            if matches!(report.state.as_str(), "Closed" | "Returned") {
-                finished += 1;
-                voice.tell(format!("  {} after {} attempts: {message_id}", report.state, report.attempts))?;
-                break;
-            }
-            if report.state == "Parked" || begun.elapsed() > OLD {
-                left.push(format!("{message_id} from before is still {}", report.state));
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    Ok((finished, left))
+    Ok(open)
+}
+
+fn fault(status: tonic::Status) -> Fault {
+    Fault::said(format!("cannot ask for the queues: {}", status.message()))
 }

@@ -10,9 +10,10 @@ use crate::route::{Directory, Files, PUSH_BASE};
 
 /// The identifier as which the sample portal writes.
 pub const AUTHOR: &str = "psw:06000001";
-/// What a demo folder may hold; anything else is somebody's own.
-const NAMES: [&str; 7] =
-    ["amtsweg.toml", "amtsweg.log", "pki", "directory", "samples", "data", "authorities"];
+/// How the configuration of a demo begins.
+const MARK: &str = "# Made by `amtsweg demo`";
+/// What is made before the configuration.
+const BEFORE_CONFIG: [&str; 2] = ["pki", "directory"];
 
 /// A demo folder.
 #[derive(Clone, Debug)]
@@ -40,18 +41,23 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Refuses a folder that holds something else than a demo; makes it if it is missing.
+    /// Refuses a folder that is not empty and no demo's; makes it if it is missing.
     ///
     /// # Errors
-    /// When it holds other files, or can't be read or made.
+    /// When it is somebody's own, or can't be read or made.
     pub fn check(dir: &Path) -> Result<(), Fault> {
         std::fs::create_dir_all(dir).map_err(|e| Fault::file("make", dir, &e))?;
+        let config = std::fs::read_to_string(dir.join("amtsweg.toml")).unwrap_or_default();
+        if config.starts_with(MARK) {
+            return Ok(());
+        }
+        // Without the mark: empty, or a first run that was broken off.
         let entries = std::fs::read_dir(dir).map_err(|e| Fault::file("read", dir, &e))?;
         for entry in entries {
             let name = entry.map_err(|e| Fault::file("read", dir, &e))?.file_name();
-            if !NAMES.iter().any(|n| name == *n) {
+            if !BEFORE_CONFIG.iter().any(|n| name == *n) {
                 return Err(Fault::said(format!(
-                    "{} holds {}, which is no part of a demo; name an empty or new folder with --dir",
+                    "{} holds {} and is no demo's folder; name an empty or new one with --dir",
                     dir.display(),
                     name.to_string_lossy()
                 )));
@@ -127,7 +133,7 @@ fn push_base(endpoints: &str) -> Option<String> {
 fn config_text(directory: &Directory) -> String {
     let (pushed, pulling) = identifiers(directory);
     let mut text = String::from(
-        r#"# Made by `amtsweg demo`; yours to change. All keys are described in deploy/amtsweg.toml.
+        r#"# Made by `amtsweg demo` (this line marks its folder); yours to change. All keys are described in deploy/amtsweg.toml.
 
 [gateway]
 name = "demo"
@@ -210,12 +216,14 @@ mod tests {
         assert_eq!(Folder::port_of(&demo), None);
         let folder = Folder::prepare(&demo, 4711).unwrap();
         assert_eq!(Folder::port_of(&demo), Some(4711));
-        std::fs::write(folder.config_file(), "# mine").unwrap();
+        let mine = format!("{MARK}\n# mine");
+        std::fs::write(folder.config_file(), &mine).unwrap();
+        std::fs::write(demo.join("notes.txt"), "kept").unwrap();
         let ca = std::fs::read(folder.pki().join("ca.pem")).unwrap();
         Folder::check(&demo).unwrap();
         let folder = Folder::prepare(&demo, 815).unwrap();
         assert_eq!(Folder::port_of(&demo), Some(815));
-        assert_eq!(std::fs::read_to_string(folder.config_file()).unwrap(), "# mine");
+        assert_eq!(std::fs::read_to_string(folder.config_file()).unwrap(), mine);
         assert_eq!(std::fs::read(folder.pki().join("ca.pem")).unwrap(), ca);
         let text = std::fs::read_to_string(folder.path("directory/endpoints.toml")).unwrap();
         assert!(!text.contains("4711") && !text.contains(".example"), "all URLs moved");
@@ -227,5 +235,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("diary.txt"), "x").unwrap();
         assert!(Folder::check(dir.path()).unwrap_err().to_string().contains("diary.txt"));
+        // Also when it is a gateway's: a demo must not start in the middle of real messages.
+        let real = tempfile::tempdir().unwrap();
+        std::fs::write(real.path().join("amtsweg.toml"), "[gateway]").unwrap();
+        assert!(Folder::check(real.path()).is_err());
     }
 }

@@ -31,13 +31,13 @@ pub async fn fetch(args: FetchArgs) -> Done {
             return Err(Fault::said(format!("{} exists; name an empty folder with -o", path.display())));
         }
     }
-    std::fs::create_dir_all(&args.out).map_err(|e| Fault::file("make", &args.out, &e))?;
     let mut client = MailboxClient::new(args.connection.open().await?);
     let request = FetchRequest { message_id: args.id, lease_seconds: args.lease_seconds };
     let mut stream = match client.fetch(request).await {
         Ok(answer) => answer.into_inner(),
         Err(status) => return refused(&status, args.json),
     };
+    std::fs::create_dir_all(&args.out).map_err(|e| Fault::file("make", &args.out, &e))?;
     let mut writing = Writing::new(&args.out);
     loop {
         match stream.message().await {

@@ -8,9 +8,10 @@ use tonic::{Request, Response, Status};
 use super::{Service, caller, page};
 use crate::domain::{Claim, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
+use crate::front::feed::{Answers, Feed, Gone};
 use crate::front::report::{entry, parse_id};
 use crate::front::status::status;
-use crate::front::watch::{self, Answers, Feed};
+use crate::front::watch;
 use crate::front::{Core, MAX_RECEIPT};
 use crate::intake::store_refusal;
 use crate::proto::{self, fetch_chunk::Part};
@@ -76,16 +77,22 @@ impl proto::mailbox_server::Mailbox for Service {
                 mailbox.lease(account, &id, wish(request.lease_seconds), Timestamp::now()).await?;
             let receipt = read_all(&*self.core.parts.read, &record.receipt, MAX_RECEIPT).await;
             let lease = lease(&record, &claim, receipt.map_err(store_refusal)?);
-            Ok::<_, Refusal>((record, lease))
+            Ok::<_, Refusal>((record, claim.token, lease))
         };
-        let (record, lease) = work.await.map_err(|refusal| status(&refusal))?;
+        let (record, token, lease) = work.await.map_err(|refusal| status(&refusal))?;
         let (feed, answers) = Feed::new(2, self.core.parts.limits.stall);
-        let core = self.core.clone();
+        let (core, account) = (self.core.clone(), caller.entry.account.clone());
         tokio::spawn(async move {
-            if let Err(refusal) = pour(&core, &record, lease, &feed).await {
-                core.parts.metrics.refused(refusal.code);
-                feed.fail(&refusal).await;
+            match pour(&core, &record, lease, &feed).await {
+                Ok(Ok(())) => return feed.complete(),
+                // Dropping the feed tells a reader that is still there.
+                Ok(Err(Gone)) => drop(feed),
+                Err(refusal) => {
+                    core.parts.metrics.refused(refusal.code);
+                    feed.fail(refusal).await;
+                }
             }
+            core.give_back(&account, &record.id, token).await;
         });
         Ok(Response::new(answers))
     }
@@ -142,15 +149,15 @@ async fn pour(
     record: &Record,
     lease: proto::Lease,
     feed: &Feed<proto::FetchChunk>,
-) -> Result<(), Refusal> {
+) -> Result<Result<(), Gone>, Refusal> {
     let chunk = |part| proto::FetchChunk { part: Some(part) };
-    if feed.send(chunk(Part::Lease(lease))).await.is_err() {
-        return Ok(());
+    if let Err(gone) = feed.send(chunk(Part::Lease(lease))).await {
+        return Ok(Err(gone));
     }
     let mut reader = core.parts.read.open(&record.document).await.map_err(store_refusal)?;
     while let Some(octets) = reader.next().await.map_err(store_refusal)? {
-        if feed.send(chunk(Part::Document(octets))).await.is_err() {
-            return Ok(());
+        if let Err(gone) = feed.send(chunk(Part::Document(octets))).await {
+            return Ok(Err(gone));
         }
     }
     for attachment in &record.attachments {
@@ -159,15 +166,15 @@ async fn pour(
             media_type: attachment.declared.media_type.clone(),
             size: attachment.declared.size,
         };
-        if feed.send(chunk(Part::Attachment(start))).await.is_err() {
-            return Ok(());
+        if let Err(gone) = feed.send(chunk(Part::Attachment(start))).await {
+            return Ok(Err(gone));
         }
         let mut reader = core.parts.read.open(&attachment.content).await.map_err(store_refusal)?;
         while let Some(octets) = reader.next().await.map_err(store_refusal)? {
-            if feed.send(chunk(Part::Content(octets))).await.is_err() {
-                return Ok(());
+            if let Err(gone) = feed.send(chunk(Part::Content(octets))).await {
+                return Ok(Err(gone));
             }
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }

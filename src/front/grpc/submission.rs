@@ -4,10 +4,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Service, caller};
 use crate::domain::Role;
+use crate::front::feed::Answers;
 use crate::front::report::route;
 use crate::front::status::{problem, status};
 use crate::front::upload::{Upload, malformed};
-use crate::front::watch::{self, Answers};
+use crate::front::watch;
 use crate::intake::Receipt;
 use crate::proto::{self, submit_chunk::Part};
 
@@ -29,8 +30,8 @@ impl proto::submission_server::Submission for Service {
         let caller = caller(&request, Some(Role::Portal))?;
         let request = request.into_inner();
         let work = async {
-            let mut upload = Upload::begin(&self.core, &caller)?;
-            upload.document(request.document, true)?;
+            let mut upload = Upload::begin(&self.core, &caller, true)?;
+            upload.document(request.document)?;
             for attachment in request.attachments {
                 upload.attachment(Some(attachment.content.len() as u64)).await?;
                 upload.content(attachment.content).await?;
@@ -46,10 +47,10 @@ impl proto::submission_server::Submission for Service {
     ) -> Result<Response<proto::SubmitResponse>, Status> {
         let caller = caller(&request, Some(Role::Portal))?;
         let mut stream = request.into_inner();
-        let mut upload = Upload::begin(&self.core, &caller).map_err(|refusal| status(&refusal))?;
+        let mut upload = Upload::begin(&self.core, &caller, false).map_err(|refusal| status(&refusal))?;
         while let Some(chunk) = stream.message().await? {
             let taken = match chunk.part {
-                Some(Part::Document(chunk)) => upload.document(chunk, false),
+                Some(Part::Document(chunk)) => upload.document(chunk),
                 Some(Part::Attachment(start)) => upload.attachment(Some(start.size)).await,
                 Some(Part::Content(chunk)) => upload.content(chunk).await,
                 None => {

@@ -5,22 +5,18 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use bytes::Bytes;
-use http_body::Frame;
-use http_body_util::StreamBody;
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::messages::{MESSAGE_ID, STATE};
 use super::multipart::{Outline, next_data};
-use super::{Arguments, Id, Problem, answer, caller, xml};
-use crate::domain::{ContentRef, MessageId, Record, Role, Timestamp};
+use super::{Arguments, Id, Problem, answer, caller, no_such_method, xml};
+use crate::domain::{Account, ContentRef, MessageId, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
+use crate::front::feed::{Feed, Gone};
 use crate::front::gate::Caller;
 use crate::front::report::{entry, parse_id};
 use crate::front::{Core, MAX_RECEIPT};
@@ -79,6 +75,10 @@ pub(super) async fn fetch(
     Arguments(wish): Arguments<Wish>,
     request: Request,
 ) -> Result<Response, Problem> {
+    // A lease changes something; HEAD promises to change nothing (RFC 9110, section 9.3.2).
+    if request.method() == Method::HEAD {
+        return Ok(no_such_method(request).await);
+    }
     let caller = caller(&request, Some(Role::Authority))?;
     let (mailbox, id) = (&core.parts.mailbox, parse_id(&id)?);
     let (record, claim) = mailbox.lease(&caller.entry.account, &id, wish.span(), Timestamp::now()).await?;
@@ -104,7 +104,8 @@ pub(super) async fn fetch(
         (outline.content_type, outline.length, plan)
     };
     let own = [(header::CONTENT_TYPE, content_type), (header::CONTENT_LENGTH, length.to_string())];
-    Ok((headers, own, poured(core, plan)).into_response())
+    let account = caller.entry.account.clone();
+    Ok((headers, own, poured(core, plan, account, record.id.clone(), claim.token)).into_response())
 }
 
 /// What a body is made of.
@@ -113,46 +114,50 @@ enum Piece {
     Content(ContentRef),
 }
 
-/// A body that is read from the store as fast as the reader takes it. A fault breaks the
-/// connection off: the length was announced, so the reader notices.
-fn poured(core: Arc<Core>, plan: Vec<Piece>) -> Body {
-    let (sender, receiver) = mpsc::channel(2);
+/// A body that is read from the store as fast as the reader takes it. A fault breaks it off and
+/// gives the lease back.
+fn poured(
+    core: Arc<Core>,
+    plan: Vec<Piece>,
+    account: Arc<Account>,
+    id: MessageId,
+    token: uuid::Uuid,
+) -> Body {
+    let (feed, answers) = Feed::new(2, core.parts.limits.stall);
     tokio::spawn(async move {
-        if let Err(refusal) = pour(&core, plan, &sender).await {
-            core.parts.metrics.refused(refusal.code);
-            // A reader that has gone does not want to hear it either.
-            let _ = timeout(core.parts.limits.stall, sender.send(Err(refusal))).await;
+        match pour(&core, plan, &feed).await {
+            Ok(Ok(())) => return feed.complete(),
+            // Dropping the feed breaks the answer off.
+            Ok(Err(Gone)) => drop(feed),
+            Err(refusal) => {
+                core.parts.metrics.refused(refusal.code);
+                feed.fail(refusal).await;
+            }
         }
+        core.give_back(&account, &id, token).await;
     });
-    Body::new(StreamBody::new(ReceiverStream::new(receiver)))
+    Body::new(answers)
 }
 
-type Frames = mpsc::Sender<Result<Frame<Bytes>, Refusal>>;
-
-async fn pour(core: &Core, plan: Vec<Piece>, frames: &Frames) -> Result<(), Refusal> {
-    let stalled = || Refusal::new(Code::OverLimit, "the reader takes nothing; fetch the message again");
-    let send = |octets: Bytes| async move {
-        let sent = timeout(core.parts.limits.stall, frames.send(Ok(Frame::data(octets)))).await;
-        sent.map_err(|_| stalled()).map(|sent| sent.is_ok())
-    };
+async fn pour(core: &Core, plan: Vec<Piece>, feed: &Feed<Bytes>) -> Result<Result<(), Gone>, Refusal> {
     for piece in plan {
         match piece {
             Piece::Text(text) => {
-                if !send(text).await? {
-                    return Ok(());
+                if let Err(gone) = feed.send(text).await {
+                    return Ok(Err(gone));
                 }
             }
             Piece::Content(content) => {
                 let mut reader = core.parts.read.open(&content).await.map_err(store_refusal)?;
                 while let Some(octets) = reader.next().await.map_err(store_refusal)? {
-                    if !send(octets).await? {
-                        return Ok(());
+                    if let Err(gone) = feed.send(octets).await {
+                        return Ok(Err(gone));
                     }
                 }
             }
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 fn lease(headers: &HeaderMap) -> Result<Option<uuid::Uuid>, Refusal> {
@@ -187,6 +192,22 @@ pub(super) async fn close(
     Ok(done(&core, &*closed?))
 }
 
+/// `POST /v1/mailbox/{id}/release`: gives the lease back, for another try or another reader.
+pub(super) async fn release(
+    State(core): State<Arc<Core>>,
+    Id(id): Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (caller, id, token) = begin(&request, &id)?;
+    let token = token.ok_or_else(missing)?;
+    let released = core.parts.mailbox.release(&caller.entry.account, &id, token, Timestamp::now()).await;
+    Ok(done(&core, &*released?))
+}
+
+fn missing() -> Refusal {
+    Refusal::new(Code::LeaseLost, "the header Amtsweg-Lease is missing; send the lease that came with it")
+}
+
 /// `POST /v1/mailbox/{id}/reject`, the reason as text in the body.
 pub(super) async fn reject(
     State(core): State<Arc<Core>>,
@@ -218,9 +239,7 @@ pub(super) async fn extend(
     request: Request,
 ) -> Result<Response, Problem> {
     let (caller, id, token) = begin(&request, &id)?;
-    let token = token.ok_or_else(|| {
-        Refusal::new(Code::LeaseLost, "the header Amtsweg-Lease is missing; send the lease that came with it")
-    })?;
+    let token = token.ok_or_else(missing)?;
     let account = &caller.entry.account;
     let until = core.parts.mailbox.extend(account, &id, token, wish.span(), Timestamp::now()).await?;
     Ok((StatusCode::NO_CONTENT, [(LEASE_UNTIL, until.to_string())]).into_response())

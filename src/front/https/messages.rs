@@ -49,13 +49,13 @@ pub(super) async fn submit(State(core): State<Arc<Core>>, request: Request) -> R
         caller.entry.account.quota.message_octets.saturating_add(1 << 20),
         "the message",
     )?;
-    let mut upload = Upload::begin(&core, &caller)?;
+    let mut upload = Upload::begin(&core, &caller, false)?;
     match media {
         Media::Xml => {
             declared_within(&request, limits.document_octets, "the document")?;
             let mut body = request.into_body();
             while let Some(chunk) = next_data(&mut body).await? {
-                upload.document(chunk, false)?;
+                upload.document(chunk)?;
             }
         }
         Media::Related(boundary) => {
@@ -64,7 +64,7 @@ pub(super) async fn submit(State(core): State<Arc<Core>>, request: Request) -> R
                 return Err(malformed("the request carries no document").into());
             }
             while let Some(chunk) = parts.chunk().await? {
-                upload.document(chunk, false)?;
+                upload.document(chunk)?;
             }
             while let Some(head) = parts.next_part().await? {
                 upload.attachment(head.length).await?;

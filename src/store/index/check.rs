@@ -1,13 +1,11 @@
-//! Whether an index is whole: every record intact, every entry there, none too many, all of one
+//! Whether an index is whole: every entry there, every one intact, none too many, all of one
 //! point in time.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::store::codec;
-
-use super::super::keys::kind;
-use super::{Counts, Index, IndexFault, guarded, weight};
+use super::super::keys::{self, kind};
+use super::{Counts, Index, IndexFault, guarded, read_place, weight};
 
 /// Entries between two looks at the clock.
 const STRIDE: u64 = 512;
@@ -28,15 +26,14 @@ impl Index {
                 let (key, value) = entry?;
                 match key.first().copied().unwrap_or_default() {
                     kind::MESSAGE => {
-                        let (version, _) =
-                            codec::peek(&value).map_err(|f| IndexFault::Entry("a record", f))?;
+                        let (version, _) = read_place(&value)?;
                         messages += 1;
                         sum = sum.wrapping_add(weight(&key, &version.to_le_bytes()));
                     }
                     kind::COUNT | kind::META => {}
                     kind::LISTING => {
                         sum = sum.wrapping_add(weight(&key, &value));
-                        *counts.entry(slot(&key)?).or_default() += 1;
+                        *counts.entry(slot(&key, &value)?).or_default() += 1;
                     }
                     _ => sum = sum.wrapping_add(weight(&key, &value)),
                 }
@@ -62,12 +59,13 @@ impl Index {
     }
 }
 
-/// Endpoint and state octet of a listing's key: kind, length, endpoint, state, sequence.
-fn slot(key: &[u8]) -> Result<(String, u8), IndexFault> {
+/// Endpoint and state octet of a listing: its key is kind, length, endpoint, slot, sequence.
+fn slot(key: &[u8], value: &[u8]) -> Result<(String, u8), IndexFault> {
     let fault = || IndexFault::Inconsistent("a listing is broken");
     let rest = key.get(2..).ok_or_else(fault)?;
     let (rest, _) = rest.split_last_chunk::<8>().ok_or_else(fault)?;
-    let (state, endpoint) = rest.split_last().ok_or_else(fault)?;
+    let (_, endpoint) = rest.split_last().ok_or_else(fault)?;
     let endpoint = std::str::from_utf8(endpoint).map_err(|_| fault())?;
-    Ok((endpoint.to_owned(), *state))
+    let (state, ..) = keys::listed(value).ok_or_else(fault)?;
+    Ok((endpoint.to_owned(), state))
 }

@@ -1,5 +1,6 @@
 //! Listings of the index.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::{EndpointControl, EndpointId, MessageId, Record, Timestamp};
@@ -64,7 +65,7 @@ impl Index {
                     Ok(Some(record)) if wanted(&record, filter) => out.push(Arc::new(record)),
                     Ok(Some(_)) => {}
                     Ok(None) => set_aside.push(IndexFault::Inconsistent("a listed record is missing")),
-                    Err(fault @ IndexFault::Entry(..)) => set_aside.push(fault),
+                    Err(fault @ (IndexFault::Entry(..) | IndexFault::Record(_))) => set_aside.push(fault),
                     Err(fault) => return Err(fault),
                 }
                 if set_aside.len() > MAX_ENTRIES {
@@ -78,34 +79,55 @@ impl Index {
     /// The narrowest entries that hold everything a filter wants.
     fn listings(&self, filter: &Filter) -> Vec<Listing> {
         let after = filter.after.map_or(0, |n| n.saturating_add(1));
-        let range = |key: Vec<u8>| -> Listing {
-            let begin = [key.as_slice(), &after.to_be_bytes()].concat();
-            let end = [key.as_slice(), &[0xff; 9]].concat();
-            let entries = self.db.range(begin..end).map(|entry| {
-                let (key, id) = entry?;
-                number(&key).zip(text_id(&id)).ok_or(IndexFault::Inconsistent("a listing is broken"))
-            });
-            (Box::new(entries) as Box<dyn Iterator<Item = _>>).peekable()
-        };
-        if filter.endpoint.is_none() && filter.state.is_none() {
-            return vec![match &filter.account {
-                Some(account) => range(Key::of(kind::ACCOUNT).text(account.as_str()).done()),
-                None => range(Key::of(kind::SEQUENCE).done()),
-            }];
+        let name = |octet: u8| STATES.get(usize::from(octet)).copied();
+        if let (None, None, Some(account)) = (&filter.endpoint, &filter.state, &filter.account) {
+            let key = Key::of(kind::ACCOUNT).text(account.as_str()).done();
+            return vec![self.listing(key, after, |value| Some((true, value)))];
         }
-        let state = |octet: u8| STATES.get(usize::from(octet)).copied();
-        let slots: Vec<_> = self
+        let slots: BTreeSet<(String, u8)> = self
             .derived()
             .counts
             .iter()
             .filter(|((endpoint, octet), count)| {
                 **count > 0
                     && filter.endpoint.as_ref().is_none_or(|e| e.as_str() == endpoint)
-                    && filter.state.as_deref().is_none_or(|s| state(*octet) == Some(s))
+                    && filter.state.as_deref().is_none_or(|s| name(*octet) == Some(s))
             })
-            .map(|(slot, _)| slot.clone())
+            .map(|((endpoint, octet), _)| (endpoint.clone(), keys::slot(*octet)))
             .collect();
-        slots.iter().map(|(e, octet)| range(Key::of(kind::LISTING).text(e).octet(*octet).done())).collect()
+        let of = |(endpoint, slot): (String, u8)| {
+            let key = Key::of(kind::LISTING).text(&endpoint).octet(slot).done();
+            let state = filter.state.clone();
+            self.listing(key, after, move |value| {
+                let (octet, _, id) = keys::listed(value)?;
+                Some((state.as_deref().is_none_or(|s| name(octet) == Some(s)), id))
+            })
+        };
+        slots.into_iter().map(of).collect()
+    }
+
+    /// Entries under `key` after a number; `take` says whether a value is wanted, and its id.
+    fn listing(
+        &self,
+        key: Vec<u8>,
+        after: u64,
+        take: impl Fn(&[u8]) -> Option<(bool, &[u8])> + 'static,
+    ) -> Listing {
+        let begin = [key.as_slice(), &after.to_be_bytes()].concat();
+        let end = [key.as_slice(), &[0xff; 9]].concat();
+        let entries = self.db.range(begin..end).filter_map(move |entry| {
+            let (key, value) = match entry {
+                Ok(entry) => entry,
+                Err(fault) => return Some(Err(fault.into())),
+            };
+            let read = take(&value).and_then(|(wanted, id)| Some((wanted, number(&key)?, text_id(id)?)));
+            match read {
+                Some((true, number, id)) => Some(Ok((number, id))),
+                Some((false, ..)) => None,
+                None => Some(Err(IndexFault::Inconsistent("a listing is broken"))),
+            }
+        });
+        (Box::new(entries) as Box<dyn Iterator<Item = _>>).peekable()
     }
 
     /// All queues in numbers; costs the same however many messages there are.
@@ -131,10 +153,10 @@ impl Index {
     }
 
     fn oldest(&self, endpoint: &str) -> Result<Option<Timestamp>, IndexFault> {
-        let prefix = Key::of(kind::OPEN).text(endpoint).done();
+        let prefix = Key::of(kind::LISTING).text(endpoint).octet(keys::OPEN).done();
         let Some(entry) = self.db.scan_prefix(prefix).next() else { return Ok(None) };
         let (_, value) = entry?;
-        Ok(number(&value).map(Timestamp))
+        Ok(keys::listed(&value).map(|(_, at, _)| Timestamp(at)))
     }
 
     /// What operators have set.

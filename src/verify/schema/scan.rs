@@ -339,3 +339,32 @@ fn base64_middle(text: &[u8]) -> Option<Range<usize>> {
     }
     Some(from..end)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_middle_of_base64_is_cut_in_fours() {
+        let text = "AAAA".repeat(1_000) + "=";
+        let middle = base64_middle(text.as_bytes()).unwrap();
+        assert_eq!(middle.len() % 4, 0);
+        assert!(middle.start >= KEPT && middle.end <= text.len() - KEPT && !middle.is_empty());
+        assert_eq!(base64_middle(b"AAAA"), None);
+        assert_eq!(base64_middle(("A".repeat(2_000) + "=" + &"A".repeat(2_000)).as_bytes()), None);
+        assert_eq!(base64_middle("Ä".repeat(2_000).as_bytes()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_base64_exactly_if_the_whole_is(text in "[A-Za-z0-9+/ \n]{0,6000}={0,3}") {
+            let Some(middle) = base64_middle(text.as_bytes()) else { return Ok(()) };
+            let significant = |t: &str| t.bytes().filter(|c| !c.is_ascii_whitespace()).count();
+            let rest = format!("{}{}", &text[..middle.start], &text[middle.end..]);
+            prop_assert_eq!(significant(&rest) % 4, significant(&text) % 4);
+            prop_assert_eq!(rest.trim_end().rsplit('A').next(), text.trim_end().rsplit('A').next());
+        }
+    }
+}

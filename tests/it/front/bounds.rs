@@ -36,19 +36,27 @@ async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-#[tokio::test]
-async fn without_a_certificate_there_is_no_connection() {
-    let gateway = Gateway::start(Options::default()).await;
-    // TLS 1.3 clients learn of it with the first read.
-    let refused = match connect(&gateway, None).await {
+/// Whether the handshake fails.
+async fn turned_away(gateway: &Gateway, name: Option<&str>) -> bool {
+    match connect(gateway, name).await {
         Err(_) => true,
+        // TLS 1.3 clients learn of it with the first read.
         Ok(mut stream) => {
             let _ = stream.write_all(b"GET /v1/mailbox HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
             let mut one = [0];
             !matches!(timeout(SOON, stream.read(&mut one)).await.unwrap(), Ok(1..))
         }
-    };
-    assert!(refused, "the handshake fails");
+    }
+}
+
+#[tokio::test]
+async fn without_a_good_certificate_there_is_no_connection() {
+    let options = Options { client_crl: Some("client-crl.pem"), ..Options::default() };
+    let gateway = Gateway::start(options).await;
+    assert!(!turned_away(&gateway, Some("portal")).await, "a good one connects");
+    for name in [None, Some("revoked"), Some("expired"), Some("signer"), Some("signer-untrusted")] {
+        assert!(turned_away(&gateway, name).await, "{name:?}");
+    }
     gateway.stop().await;
 }
 
@@ -131,6 +139,10 @@ async fn a_sender_that_stops_is_cut() {
     // In the handshake.
     let mut silent = TcpStream::connect(gateway.addr).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
+    // After the handshake.
+    let mut quiet = connect(&gateway, Some("portal")).await.unwrap();
+    let answer = rest(&mut quiet).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     // In the head.
     let mut stream = connect(&gateway, Some("portal")).await.unwrap();
     stream.write_all(b"POST /v1/mess").await.unwrap();

@@ -32,10 +32,11 @@ async fn gateway_of_its_own() {
     gateway.stop().await;
 }
 
-struct Process(Child);
+/// A gateway in a process of its own.
+pub struct Process(Child);
 
 impl Process {
-    fn start(folder: &Path) -> (Self, std::net::SocketAddr) {
+    pub fn start(folder: &Path) -> (Self, std::net::SocketAddr) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "front::large::gateway_of_its_own", "--ignored", "--nocapture"])
             .env(FOLDER, folder)
@@ -51,14 +52,14 @@ impl Process {
     }
 
     /// A line of its `/proc/…/status`, in octets.
-    fn memory(&self, name: &str) -> u64 {
+    pub fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim_matches([':', '\t', ' ', 'k', 'B']).parse::<u64>().unwrap() * 1024
     }
 
     /// Sets the high-water mark back to the present.
-    fn reset_peak(&self) -> u64 {
+    pub fn reset_peak(&self) -> u64 {
         std::fs::write(format!("/proc/{}/clear_refs", self.0.id()), "5").unwrap();
         self.memory("VmRSS")
     }

@@ -119,6 +119,8 @@ async fn a_document_alone_comes_as_it_is_and_there_is_no_refusal_of_a_good_messa
     let id = portal.submit(&document, &[]).await.unwrap().message_id;
     let early = portal.get(&format!("/v1/messages/{id}/refusal")).await;
     assert_eq!(early.code(), "AW-0402");
+    let head = authority.request(Method::HEAD, &format!("/v1/mailbox/{id}")).body(Body::empty()).unwrap();
+    assert_eq!(authority.try_send(head).await.unwrap().status, 405, "a HEAD takes no lease");
     let fetched = authority.get(&format!("/v1/mailbox/{}", id.replace(':', "%3a"))).await;
     assert_eq!(fetched.headers["content-type"], "application/xml");
     assert!(fetched.body == document, "the same octets");
@@ -156,4 +158,31 @@ async fn watchers_see_each_change_until_the_end() {
     timeout(SOON, gateway.stop()).await.unwrap();
     let ended = timeout(SOON, mail.message()).await.unwrap();
     assert_eq!(problem(&ended.unwrap_err()).code, "AW-0301");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_gives_its_lease_back() {
+    let Three { gateway, portal, authority } = three().await;
+    let pdf = vec![3u8; 20 << 20];
+    let document = Draft::default().attach("a.pdf", &pdf).signed(&gateway.pki.signer("signer"));
+    let sent = portal.post_message(&document, &[&pdf]).await;
+    let id = sent.headers["amtsweg-message-id"].to_str().unwrap().to_owned();
+    let fetch = FetchRequest { message_id: id.clone(), lease_seconds: 600 };
+    let mut stream = authority.mailbox().fetch(fetch).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    drop(stream);
+    let again = async {
+        loop {
+            let fetched = authority.get(&format!("/v1/mailbox/{id}")).await;
+            if fetched.status == 200 {
+                return fetched;
+            }
+            assert_eq!(fetched.code(), "AW-0402");
+        }
+    };
+    let fetched = timeout(SOON, again).await.unwrap();
+    let lease = [("amtsweg-lease", fetched.headers["amtsweg-lease"].to_str().unwrap())];
+    let released = authority.post(&format!("/v1/mailbox/{id}/release"), &lease, Body::empty()).await;
+    assert_eq!(released.headers["amtsweg-state"], "Available");
+    gateway.stop().await;
 }

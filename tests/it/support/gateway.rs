@@ -29,6 +29,8 @@ pub struct Options {
     pub min_free: u64,
     /// The file with the signers' revocation list.
     pub crl: &'static str,
+    /// The file with the clients' revocation list.
+    pub client_crl: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             quota: Quota { in_flight: 64, messages_per_minute: 10_000, message_octets: 200 << 20 },
             min_free: 0,
             crl: "crl.pem",
+            client_crl: None,
         }
     }
 }
@@ -139,7 +142,7 @@ impl Gateway {
             certificate: pki.file("server.pem"),
             key: pki.file("server.key"),
             client_ca: pki.file("ca.pem"),
-            client_crls: None,
+            client_crls: options.client_crl.map(|name| pki.file(name)),
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let stop = CancellationToken::new();

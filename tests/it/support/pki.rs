@@ -90,6 +90,9 @@ impl Pki {
         for client in ["portal", "portal2", "authority", "authority2", "operator", "nobody"] {
             ca.leaf(folder, client, Use::Client, None, 2060);
         }
+        ca.leaf(folder, "revoked", Use::Client, Some(REVOKED), 2060);
+        ca.leaf(folder, "expired", Use::Client, None, 2021);
+        ca.crl(folder, "client-crl.pem", 2060);
         let signing = Ca::new(folder, "signing-ca");
         signing.leaf(folder, "signer", Use::Signer, None, 2060);
         signing.leaf(folder, "signer-expired", Use::Signer, None, 2021);

@@ -1,14 +1,43 @@
 //! Delivery by push: claim what is due, send it, record the outcome as one transition.
+//!
+//! One [`Deliver`] works through all push endpoints. Each has a lane of its own (breaker,
+//! concurrency, client), so none holds up another. Hints (committed changes, [`Deliver::wake`],
+//! timers, a slow tick) say when to look; what is due is read from the store alone. An attempt is
+//! made only under a durable claim that outlasts it, so no message is sent twice at once, by
+//! whichever process; after a kill the claim runs out and the next attempt follows.
 
-use std::sync::Arc;
+mod attempt;
+mod client;
+mod content;
+mod lane;
+mod note;
+mod scheduler;
+mod steer;
+mod sweep;
+pub(crate) mod transition;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
-use crate::domain::{EndpointId, MessageId, Record, Timestamp};
-use crate::error::Refusal;
+use crate::domain::EndpointId;
 use crate::observe::Metrics;
 use crate::route::Directory;
 use crate::store::{ChangePort, ReadPort};
+use client::connector::Identity;
+use lane::Lane;
+use trouble::Trouble;
+
+pub use steer::Steer;
+
+/// A claim outlasts its attempt by this: time to record the outcome, and room for clocks of
+/// several gateways that differ a little.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What delivery works with.
 pub struct Parts {
@@ -42,16 +71,50 @@ pub struct OutboundTls {
 /// A push endpoint's present condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// `closed`, `open` or `half-open`.
+    /// `closed`, `open` or `half-open`; `open` also where the endpoint's settings are faulty.
     pub breaker: &'static str,
     /// Attempts in flight.
     pub in_flight: usize,
+    /// Attempts allowed at once at present.
+    pub limit: usize,
+    /// Why nothing can be sent there at all: faulty URL or anchors.
+    pub fault: Option<String>,
+}
+
+/// What the worker's parts share.
+struct Shared {
+    parts: Parts,
+    lanes: Mutex<BTreeMap<EndpointId, Arc<Lane>>>,
+    identity: Mutex<Arc<Identity>>,
+    /// Look again at what is due.
+    look: Arc<Notify>,
+    /// Look again at ages and vanished endpoints.
+    sweep: Notify,
+    /// [`Deliver::wake`] was called: settings and TLS files may have changed.
+    reload: AtomicBool,
+    /// Trouble with reading the store, and with changing it.
+    reading: Trouble,
+    changing: Trouble,
+}
+
+impl Shared {
+    fn lanes(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Lane>>> {
+        // Changed by single inserts and removals: sound even if a holder panicked.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lane(&self, endpoint: &EndpointId) -> Option<Arc<Lane>> {
+        self.lanes().get(endpoint).cloned()
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Arc<Identity>> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The delivery worker.
 pub struct Deliver {
-    #[allow(dead_code)]
-    parts: Parts,
+    shared: Arc<Shared>,
 }
 
 impl Deliver {
@@ -60,105 +123,43 @@ impl Deliver {
     /// # Errors
     /// A sentence when the TLS files can't be read.
     pub fn new(parts: Parts) -> Result<Arc<Self>, String> {
-        Ok(Arc::new(Self { parts }))
+        let identity = Mutex::new(Arc::new(Identity::load(&parts.tls)?));
+        let shared = Shared {
+            parts,
+            lanes: Mutex::default(),
+            identity,
+            look: Arc::default(),
+            sweep: Notify::new(),
+            reload: AtomicBool::new(false),
+            reading: Trouble::with("read"),
+            changing: Trouble::with("change"),
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
-    /// Works until `stop` is cancelled, then waits for attempts in flight.
+    /// Works until `stop` is cancelled, then waits for attempts in flight, at most until their
+    /// own time is up.
     pub async fn run(self: Arc<Self>, stop: tokio_util::sync::CancellationToken) {
-        stop.cancelled().await;
+        tokio::join!(
+            scheduler::Scheduler::new(self.shared.clone(), stop.clone()).run(),
+            sweep::run(self.shared.clone(), stop),
+        );
     }
 
-    /// The condition of a push endpoint.
+    /// The condition of a push endpoint; `None` for one that the worker has not met.
     #[must_use]
     pub fn condition(&self, endpoint: &EndpointId) -> Option<Condition> {
-        let _ = endpoint;
-        None
+        Some(self.shared.lane(endpoint)?.condition())
     }
 
-    /// Something changed (an endpoint was resumed, the directory was swapped): look again.
-    pub fn wake(&self) {}
-}
-
-/// The operators' verbs on messages and endpoints.
-pub struct Steer {
-    #[allow(dead_code)]
-    read: Arc<dyn ReadPort>,
-    #[allow(dead_code)]
-    change: Arc<dyn ChangePort>,
-    #[allow(dead_code)]
-    directory: Arc<ArcSwap<Directory>>,
-}
-
-impl Steer {
-    /// Steering over these ports.
-    #[must_use]
-    pub fn new(
-        read: Arc<dyn ReadPort>,
-        change: Arc<dyn ChangePort>,
-        directory: Arc<ArcSwap<Directory>>,
-    ) -> Self {
-        Self { read, change, directory }
-    }
-
-    /// Queues a parked or waiting message again, now.
-    ///
-    /// # Errors
-    /// AW-0401, AW-0402 when its state does not allow it.
-    pub async fn retry(
-        &self,
-        id: &MessageId,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Arc<Record>, Refusal> {
-        let _ = (id, by, reason, now);
-        todo!()
-    }
-
-    /// Routes a message anew: to `reader`, or as the directory now says.
-    ///
-    /// # Errors
-    /// AW-0401, AW-0402, AW-02xx.
-    pub async fn reroute(
-        &self,
-        id: &MessageId,
-        reader: Option<&crate::domain::Identifier>,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Arc<Record>, Refusal> {
-        let _ = (id, reader, by, reason, now);
-        todo!()
-    }
-
-    /// Sets a message aside.
-    ///
-    /// # Errors
-    /// AW-0401, AW-0402.
-    pub async fn park(
-        &self,
-        id: &MessageId,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Arc<Record>, Refusal> {
-        let _ = (id, by, reason, now);
-        todo!()
-    }
-
-    /// Suspends or resumes an endpoint; durable.
-    ///
-    /// # Errors
-    /// AW-0401 when the directory has no such endpoint.
-    pub async fn suspend(
-        &self,
-        endpoint: &EndpointId,
-        suspended: bool,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let _ = (endpoint, suspended, by, reason, now);
-        todo!()
+    /// Something changed (an endpoint was resumed, the directory or the TLS files were swapped):
+    /// look again.
+    pub fn wake(&self) {
+        self.shared.reload.store(true, Ordering::Release);
+        self.shared.look.notify_one();
+        self.shared.sweep.notify_one();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,11 +1,15 @@
 //! The words of the field as types, and the pure rules on them: no clock, no I/O, no randomness.
 
 pub mod account;
+pub mod breaker;
+pub mod concurrency;
 pub mod delivery;
 pub mod endpoint;
 pub mod identifier;
 pub mod message;
+pub mod outcome;
 pub mod record;
+pub mod retry;
 pub mod time;
 
 pub use account::{Account, Quota, Role};

@@ -69,6 +69,9 @@ codes! {
     NotConnected = "AW-0202",
     /// More than one is competent.
     Ambiguous = "AW-0203",
+    /// The authority refused it after it was accepted, or it could not be brought in time: stands in the
+    /// signed refusal of a returned message, never in an answer to a submission.
+    Returned = "AW-0204",
     /// Overloaded; try again later.
     Overloaded = "AW-0301",
     /// The disk is nearly full.

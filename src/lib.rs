@@ -9,9 +9,14 @@
 //! randomness; no transport type stands outside `front` and `deliver::client`; sled is named in
 //! `store::index` alone.
 
+pub mod antrag;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod deliver;
 pub mod domain;
 pub mod error;
+pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;

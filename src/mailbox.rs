@@ -1,23 +1,36 @@
 //! The mailbox: list, lease, fetch, close. An account sees the messages whose reader is one of
-//! its identifiers, and nothing else: the rest is unknown to it.
+//! its identifiers, or another identifier of the same authority, and nothing else: the rest is
+//! unknown to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::domain::{Account, Claim, MessageId, Record, Timestamp};
-use crate::error::Refusal;
+use crate::deliver::transition::{self, Decision};
+use crate::domain::{
+    Account, Action, Claim, EndpointId, MessageId, Record, Role, State, Timestamp, Transport, Way,
+};
+use crate::error::{Code, Refusal};
 use crate::route::Directory;
-use crate::store::{ChangePort, ReadPort};
+use crate::store::{ChangePort, Filter, ReadPort};
+
+/// Bounds of a lease, and its length where neither reader nor directory says one.
+const SHORTEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const USUAL: Duration = Duration::from_secs(10 * 60);
+/// Entries of one page at most.
+pub const MAX_PAGE: usize = 1_000;
+/// Records read at once while listing.
+const CHUNK: usize = 128;
+/// Characters kept of a reader's reason.
+const REASON: usize = 300;
 
 /// The mailbox verbs.
 pub struct Mailbox {
-    #[allow(dead_code)]
     read: Arc<dyn ReadPort>,
-    #[allow(dead_code)]
     change: Arc<dyn ChangePort>,
-    #[allow(dead_code)]
     directory: Arc<ArcSwap<Directory>>,
 }
 
@@ -32,7 +45,9 @@ impl Mailbox {
         Self { read, change, directory }
     }
 
-    /// What can be fetched now, in order of acceptance, after acceptance number `after`.
+    /// What can be fetched now, in order of acceptance, after acceptance number `after`; at most
+    /// `limit` entries, and never more than [`MAX_PAGE`]. A lease that ran out brings its message
+    /// back.
     ///
     /// # Errors
     /// AW-0500 when the store fails.
@@ -43,8 +58,53 @@ impl Mailbox {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Arc<Record>>, Refusal> {
-        let _ = (account, after, limit, now);
-        todo!()
+        let limit = limit.min(MAX_PAGE);
+        if !account.may(Role::Authority) || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let directory = self.directory.load_full();
+        let mut found = Vec::new();
+        for endpoint in mailboxes(&directory, account) {
+            for state in ["Available", "Leased"] {
+                let mine = |record: &Record| {
+                    let free = record.state.claimable_at().is_some_and(|at| at <= now);
+                    free && is_reader(&directory, account, record)
+                };
+                found.extend(self.page(&endpoint, state, after, limit, mine).await?);
+            }
+        }
+        found.sort_unstable_by_key(|record| record.sequence);
+        found.dedup_by_key(|record| record.sequence);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The first `limit` messages of one endpoint and state that are `wanted`.
+    async fn page(
+        &self,
+        endpoint: &EndpointId,
+        state: &str,
+        after: u64,
+        limit: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<Arc<Record>>, Refusal> {
+        let mut filter = Filter {
+            endpoint: Some(endpoint.clone()),
+            state: Some(state.to_owned()),
+            after: Some(after),
+            limit: CHUNK.min(limit),
+            ..Filter::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let chunk = self.read.list(&filter).await.map_err(transition::store)?;
+            let over = chunk.len() < filter.limit;
+            filter.after = chunk.last().map(|record| record.sequence).or(filter.after);
+            found.extend(chunk.into_iter().filter(|record| wanted(record)));
+            if over || found.len() >= limit {
+                return Ok(found);
+            }
+        }
     }
 
     /// Takes a lease. The same account may not take it twice while it runs.
@@ -58,11 +118,27 @@ impl Mailbox {
         wish: Option<Duration>,
         now: Timestamp,
     ) -> Result<(Arc<Record>, Claim), Refusal> {
-        let _ = (account, id, wish, now);
-        todo!()
+        let directory = self.directory.load_full();
+        let token = uuid::Uuid::new_v4();
+        let mut taken = None;
+        let record = self
+            .apply(account, id, now, |record| {
+                if record.placement.way == Way::Push {
+                    let words = "this message is pushed to the authority and can't be fetched";
+                    return Err(Refusal::new(Code::LeaseLost, words));
+                }
+                let length = length(&directory, &record.placement.endpoint, wish);
+                let owner = account.name.to_string();
+                let claim = Claim { owner, token, until: now.plus(length) };
+                taken = Some(claim.clone());
+                Ok(Decision::Do(Action::Claim(claim)))
+            })
+            .await?;
+        let claim = taken.ok_or_else(transition::unknown)?;
+        Ok((record, claim))
     }
 
-    /// Lengthens a lease.
+    /// Lengthens a lease: it then ends at the time returned, never earlier than before.
     ///
     /// # Errors
     /// AW-0401, AW-0402.
@@ -74,11 +150,35 @@ impl Mailbox {
         wish: Option<Duration>,
         now: Timestamp,
     ) -> Result<Timestamp, Refusal> {
-        let _ = (account, id, token, wish, now);
-        todo!()
+        let directory = self.directory.load_full();
+        let record = self
+            .apply(account, id, now, |record| {
+                let until = now.plus(length(&directory, &record.placement.endpoint, wish));
+                Ok(Decision::Do(Action::Extend { token, until }))
+            })
+            .await?;
+        match &record.state {
+            State::Leased { claim } => Ok(claim.until),
+            _ => Err(Refusal::new(Code::LeaseLost, "the lease is lost; fetch the message again")),
+        }
     }
 
-    /// The authority has taken the message over. Repeating it is harmless.
+    /// Gives a lease back: the message can be fetched again at once.
+    ///
+    /// # Errors
+    /// AW-0401, AW-0402.
+    pub async fn release(
+        &self,
+        account: &Account,
+        id: &MessageId,
+        token: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, Refusal> {
+        self.apply(account, id, now, |_| Ok(Decision::Do(Action::Release { token }))).await
+    }
+
+    /// The authority has taken the message over. Repeating it is harmless. `token` is the
+    /// lease's; a pushed message needs none.
     ///
     /// # Errors
     /// AW-0401, AW-0402.
@@ -89,14 +189,20 @@ impl Mailbox {
         token: Option<uuid::Uuid>,
         now: Timestamp,
     ) -> Result<Arc<Record>, Refusal> {
-        let _ = (account, id, token, now);
-        todo!()
+        self.apply(account, id, now, |record| {
+            if record.state == State::Closed {
+                return Ok(Decision::Keep);
+            }
+            Ok(Decision::Do(Action::Close { token }))
+        })
+        .await
     }
 
-    /// The authority refuses the message for good.
+    /// The authority refuses the message for good; its author is told `reason`, at most 300
+    /// characters of it. Repeating it is harmless.
     ///
     /// # Errors
-    /// AW-0401, AW-0402.
+    /// AW-0401, AW-0402 (also when the message was closed before).
     pub async fn reject(
         &self,
         account: &Account,
@@ -105,7 +211,60 @@ impl Mailbox {
         reason: &str,
         now: Timestamp,
     ) -> Result<Arc<Record>, Refusal> {
-        let _ = (account, id, token, reason, now);
-        todo!()
+        let detail: String = reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
+        self.apply(account, id, now, |record| {
+            if record.state == State::Returned {
+                return Ok(Decision::Keep);
+            }
+            Ok(Decision::Do(Action::Reject { token, detail: detail.clone() }))
+        })
+        .await
+    }
+
+    /// Changes a message that this account may read; any other is unknown to it.
+    async fn apply(
+        &self,
+        account: &Account,
+        id: &MessageId,
+        now: Timestamp,
+        mut decide: impl FnMut(&Record) -> Result<Decision, Refusal> + Send,
+    ) -> Result<Arc<Record>, Refusal> {
+        let directory = self.directory.load_full();
+        let decide = |record: &Record| {
+            if is_reader(&directory, account, record) { decide(record) } else { Err(transition::unknown()) }
+        };
+        transition::change(self.read.as_ref(), self.change.as_ref(), id, now, decide).await
     }
 }
+
+/// Whether `account` may read the message: it has the role, and the reader is one of its
+/// identifiers or belongs to the same authority as one of them.
+fn is_reader(directory: &Directory, account: &Account, record: &Record) -> bool {
+    let placement = &record.placement;
+    let same = |identifier| {
+        directory.authority_of(identifier).is_some_and(|authority| authority.id == placement.authority)
+    };
+    account.may(Role::Authority) && (account.is(&placement.reader) || account.identifiers.iter().any(same))
+}
+
+/// The mailboxes of the account's authorities.
+fn mailboxes(directory: &Directory, account: &Account) -> BTreeSet<EndpointId> {
+    let authorities = account.identifiers.iter().filter_map(|identifier| directory.authority_of(identifier));
+    authorities
+        .filter_map(|authority| directory.endpoint(authority.endpoint.as_ref()?))
+        .filter(|endpoint| endpoint.way() == Way::Pull)
+        .map(|endpoint| endpoint.id.clone())
+        .collect()
+}
+
+/// The length of a lease: as wished within bounds, else the endpoint's own.
+fn length(directory: &Directory, endpoint: &EndpointId, wish: Option<Duration>) -> Duration {
+    let own = || match directory.endpoint(endpoint).map(|endpoint| &endpoint.transport) {
+        Some(Transport::Mailbox { lease }) => *lease,
+        _ => USUAL,
+    };
+    wish.unwrap_or_else(own).clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,56 @@
 //! Verification: the only way to a [`Verified`].
+//!
+//! The checks come in the order of their cost, so that hostile input is refused cheaply:
+//! 1. one pass over the octets: size, encoding, limits, well-formedness, no DTD and no entity
+//!    (AW-0101 to AW-0104); the same pass picks the header and hashes the canonical form;
+//! 2. a header rule knows the root (AW-0110), and the header keeps its rules (AW-0110, AW-0111);
+//! 3. the signature is there, in its place, and within the profile (AW-0120, AW-0121, AW-0123,
+//!    AW-0133, or AW-0122 when malformed), before any key is touched;
+//! 4. the digest, then the signature value (AW-0122);
+//! 5. the certificate leads to an anchor, is valid and not revoked (AW-0130 to AW-0134);
+//! 6. the attachments are those that the document declares (AW-0111, AW-0122);
+//! 7. the schema (AW-0111, AW-0112), which costs most.
+//!
+//! What a signature covers: its reference names the whole document, of which XML Signature
+//! 1.1 (section 4.4.3.3) takes all but comments. A comment can thus be changed under a good
+//! signature; the header is picked as if there were none. The signature element itself holds
+//! nothing but its own data. Exclusive canonicalisation leaves out namespace declarations that
+//! no name uses; where an `xsi:type` needs one, the signature must list its prefix (AW-0123).
+
+mod algorithms;
+mod c14n;
+mod certificate;
+mod chars;
+mod document;
+pub mod header;
+mod keys;
+mod misc;
+mod names;
+mod namespaces;
+mod pass;
+pub mod schema;
+pub mod sign;
+mod signature;
+mod tag;
+pub mod trust;
+mod walk;
+
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls_pki_types::CertificateDer;
 
-use crate::domain::{DeclaredAttachment, Header, SignerInfo};
+use crate::domain::{DeclaredAttachment, Digest, Header, SignerInfo, Timestamp};
+use crate::error::{Code, Refusal};
+
+use algorithms::Plan;
+use document::Document;
+use pass::Passed;
 
 /// A message that passed every check. Its fields are private and it has no public constructor:
 /// whoever holds one holds the proof.
@@ -40,16 +88,6 @@ impl Verified {
     }
 }
 
-pub mod header;
-pub mod schema;
-pub mod sign;
-pub mod trust;
-
-use std::sync::Arc;
-
-use crate::domain::{Digest, Timestamp};
-use crate::error::Refusal;
-
 /// Bounds for a document (invariant 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -69,6 +107,22 @@ pub struct Limits {
     pub text: usize,
     /// Attachments declared.
     pub attachments: usize,
+}
+
+impl Default for Limits {
+    /// 32 MiB in 1,000,000 elements, 100 deep, with 128 attributes each.
+    fn default() -> Self {
+        Self {
+            octets: 32 * 1024 * 1024,
+            depth: 100,
+            attributes: 128,
+            name: 256,
+            namespaces: 64,
+            elements: 1_000_000,
+            text: 32 * 1024 * 1024,
+            attachments: 100,
+        }
+    }
 }
 
 /// An attachment that came with a document.
@@ -107,7 +161,6 @@ pub struct SignatureReport {
 
 /// Verifies documents. Immutable: a reload makes a new one.
 pub struct Verifier {
-    #[allow(dead_code)]
     settings: Settings,
 }
 
@@ -118,13 +171,20 @@ impl Verifier {
         Self { settings }
     }
 
-    /// Everything: limits, header, schema, signature, trust, attachments.
+    /// Everything: limits, header, signature, trust, attachments, schema.
     ///
     /// # Errors
     /// The first refusal in the order of the checks.
     pub fn verify(&self, octets: Bytes, came: &[Came], now: Timestamp) -> Result<Verified, Refusal> {
-        let _ = (octets, came, now);
-        todo!()
+        let Settings { limits, rules, schemas, trust } = &self.settings;
+        let document = Document::check(&octets, limits)?;
+        let plan = Plan::guess(document.text);
+        let mut passed = pass::pass(document, limits, Some(rules), Some(&plan))?;
+        let (header, attachments) = picked(&mut passed, limits)?;
+        let report = authenticate(document, limits, passed, plan, trust, now)?;
+        matching(&attachments, came)?;
+        schemas.check(&octets, &header.namespace)?;
+        Ok(Verified { octets, header, signer: report.signer, attachments })
     }
 
     /// Limits, header and schema alone (`amtsweg validate`).
@@ -132,8 +192,12 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::verify`].
     pub fn validate(&self, octets: &Bytes) -> Result<Header, Refusal> {
-        let _ = octets;
-        todo!()
+        let Settings { limits, rules, schemas, .. } = &self.settings;
+        let document = Document::check(octets, limits)?;
+        let mut passed = pass::pass(document, limits, Some(rules), None)?;
+        let (header, _) = picked(&mut passed, limits)?;
+        schemas.check(octets, &header.namespace)?;
+        Ok(header)
     }
 
     /// Limits, signature and trust alone (`amtsweg verify` without `--schemas`).
@@ -141,9 +205,139 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::verify`].
     pub fn signature(&self, octets: &Bytes, now: Timestamp) -> Result<SignatureReport, Refusal> {
-        let _ = (octets, now);
-        todo!()
+        verify_signature(octets, &self.settings.limits, &self.settings.trust, now)
     }
+}
+
+/// Limits, signature and trust, without a [`Verifier`].
+///
+/// # Errors
+/// As [`Verifier::signature`].
+pub fn verify_signature(
+    octets: &[u8],
+    limits: &Limits,
+    trust: &trust::Trust,
+    now: Timestamp,
+) -> Result<SignatureReport, Refusal> {
+    let document = Document::check(octets, limits)?;
+    let plan = Plan::guess(document.text);
+    let passed = pass::pass(document, limits, None, Some(&plan))?;
+    authenticate(document, limits, passed, plan, trust, now)
+}
+
+/// The header and the declared attachments.
+fn picked(
+    passed: &mut Passed<'_, '_>,
+    limits: &Limits,
+) -> Result<(Header, Vec<DeclaredAttachment>), Refusal> {
+    let Some(picker) = passed.picker.take() else {
+        return Err(Refusal::new(Code::UnknownStandard, "no header rule is loaded; load a schema set"));
+    };
+    let (header, attachments) = picker?.finish()?;
+    if attachments.len() > limits.attachments {
+        let reason = format!("more than {} attachments; send several messages", limits.attachments);
+        return Err(Refusal::new(Code::OverLimit, reason));
+    }
+    Ok((header, attachments))
+}
+
+/// The signature of a document that has been passed over with `plan`.
+fn authenticate(
+    document: Document<'_>,
+    limits: &Limits,
+    passed: Passed<'_, '_>,
+    plan: Plan,
+    trust: &trust::Trust,
+    now: Timestamp,
+) -> Result<SignatureReport, Refusal> {
+    if let Some(misplaced) = passed.misplaced {
+        return Err(misplaced);
+    }
+    let Some(found) = &passed.signature else {
+        let reason = "the message carries no ds:Signature; sign it (amtsweg sign)";
+        return Err(Refusal::new(Code::SignatureMissing, reason));
+    };
+    let signature = signature::read(document, limits, found, &passed.root)?;
+    covers(&signature.reference, &passed)?;
+    let certificates: Vec<CertificateDer<'_>> =
+        signature.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let candidates = keys::candidates(&certificates, signature.signing)?;
+    let (digest, uncovered) = if signature.plan == plan {
+        (passed.digest, passed.uncovered)
+    } else {
+        let again = pass::pass(document, limits, None, Some(&signature.plan))?;
+        (again.digest, again.uncovered)
+    };
+    if let Some((_, refusal)) = uncovered.into_iter().next() {
+        return Err(refusal);
+    }
+    if digest.is_none_or(|digest| digest.as_ref() != signature.digest.as_slice()) {
+        let reason = "the document has been changed after it was signed (digest); send it as it was signed";
+        return Err(Refusal::new(Code::SignatureWrong, reason));
+    }
+    let message = signature::canonical_signed_info(
+        document,
+        limits,
+        found,
+        &passed.root,
+        signature.method,
+        &signature.prefixes,
+    )?;
+    let Some(number) = keys::verifying(&candidates, signature.signing, &message, &signature.value) else {
+        let reason = "the signature value does not fit; sign with the key of the certificate that is sent";
+        return Err(Refusal::new(Code::SignatureWrong, reason));
+    };
+    let signer = trust.signer(&certificates, number, now)?;
+    Ok(SignatureReport {
+        signer,
+        covered: "the whole document, its comments aside".to_owned(),
+        algorithms: vec![
+            signature.plan.method.uri().to_owned(),
+            signature.plan.hash.uri().to_owned(),
+            signature.method.uri().to_owned(),
+            signature.signing.uri().to_owned(),
+        ],
+    })
+}
+
+/// Whether the reference names the whole document: nothing, or an id that is the root's alone.
+fn covers(reference: &str, passed: &Passed<'_, '_>) -> Result<(), Refusal> {
+    if reference.is_empty() {
+        return Ok(());
+    }
+    if !passed.root.ids.iter().any(|id| id == reference) {
+        let reason = "the signature refers to an id that is not the root's; refer with URI=\"\" or # and the root's id";
+        return Err(Refusal::new(Code::NotCovered, reason));
+    }
+    if let Some((_, refusal)) = passed.doubled_ids.iter().find(|(id, _)| id == reference) {
+        return Err(refusal.clone());
+    }
+    match &passed.outer_instruction {
+        Some(refusal) => Err(refusal.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Whether the attachments that came are those declared, in order.
+fn matching(declared: &[DeclaredAttachment], came: &[Came]) -> Result<(), Refusal> {
+    if declared.len() != came.len() {
+        let reason = format!(
+            "the message declares {} attachments and {} came; send exactly those declared, in order",
+            declared.len(),
+            came.len()
+        );
+        return Err(Refusal::new(Code::SchemaInvalid, reason));
+    }
+    for (number, (declared, came)) in declared.iter().zip(came).enumerate() {
+        if declared.size != came.size || declared.sha256 != came.sha256 {
+            let reason = format!(
+                "attachment {} is not the one declared (size or SHA-256); send the attachments unchanged, in order",
+                number + 1
+            );
+            return Err(Refusal::new(Code::SignatureWrong, reason));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -157,6 +157,15 @@ pub enum Action {
         /// What the authority answered.
         detail: String,
     },
+    /// The attempt under `token` can't be made at all, e.g. because the content is corrupt.
+    SetAside {
+        /// The claim's secret.
+        token: uuid::Uuid,
+        /// Why.
+        reason: ParkReason,
+        /// In words.
+        detail: String,
+    },
     /// The reader needs longer.
     Extend {
         /// The lease's secret.
@@ -169,7 +178,7 @@ pub enum Action {
         /// The lease's secret.
         token: uuid::Uuid,
     },
-    /// The authority has taken the message over. Pull: under its lease; push: after `Delivered`.
+    /// The authority has taken the message over. Pull: under its lease; push: once it was sent.
     Close {
         /// The lease's secret; not needed for a pushed message.
         token: Option<uuid::Uuid>,
@@ -258,6 +267,11 @@ pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, N
             next.state = State::Parked { reason: ParkReason::Refused };
             next.remember(now, FactKind::Parked, &detail);
         }
+        Action::SetAside { token, reason, detail } => {
+            holds(&record.state, token, now, Way::Push)?;
+            next.state = State::Parked { reason };
+            next.remember(now, FactKind::Parked, &detail);
+        }
         Action::Extend { token, until } => {
             let mut claim = holds(&record.state, token, now, Way::Pull)?.clone();
             claim.until = until.max(claim.until);
@@ -270,12 +284,12 @@ pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, N
             next.remember(now, FactKind::Released, "given back");
         }
         Action::Close { token } => {
-            may_finish(&record.state, token, now)?;
+            may_finish(record, token, now)?;
             next.state = State::Closed;
             next.remember(now, FactKind::Closed, "");
         }
         Action::Reject { token, detail } => {
-            may_finish(&record.state, token, now)?;
+            may_finish(record, token, now)?;
             next.state = State::Returned;
             next.remember(now, FactKind::Returned, &detail);
         }
@@ -311,9 +325,13 @@ pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, N
     Ok(next)
 }
 
-/// Starts an attempt or a lease. A claim that ran out (a killed worker, a reader that never came
+/// Starts an attempt or a lease. A claim that is void from the start would let two be at it, so
+/// it is none. A claim that ran out (a killed worker, a reader that never came
 /// back) is noted as released before the new one starts.
 fn start(next: &mut Record, claim: Claim, now: Timestamp) -> Result<(), NotPossible> {
+    if claim.expired(now) {
+        return Err(NotPossible::LeaseLost);
+    }
     match next.state.claimable_at() {
         Some(at) if at <= now => {}
         Some(_) => return Err(NotPossible::Claimed),
@@ -344,11 +362,14 @@ fn holds(state: &State, token: uuid::Uuid, now: Timestamp, way: Way) -> Result<&
     }
 }
 
-/// Whether the authority may finish the message: under its lease, or after a push.
-fn may_finish(state: &State, token: Option<uuid::Uuid>, now: Timestamp) -> Result<(), NotPossible> {
-    match (state, token) {
+/// Whether the authority may finish the message: under its lease, or after a push. An authority
+/// can be faster than the gateway's own note of its answer, and that answer can get lost: once an
+/// attempt was made, its word that it has the message counts, whether `Delivered` is written or not.
+fn may_finish(record: &Record, token: Option<uuid::Uuid>, now: Timestamp) -> Result<(), NotPossible> {
+    match (&record.state, token) {
         (State::Delivered, _) => Ok(()),
-        (State::Leased { .. }, Some(token)) => holds(state, token, now, Way::Pull).map(|_| ()),
+        (State::Sending { .. } | State::Queued { .. }, _) if record.attempts > 0 => Ok(()),
+        (State::Leased { .. }, Some(token)) => holds(&record.state, token, now, Way::Pull).map(|_| ()),
         (State::Closed, _) => Err(NotPossible::AlreadyClosed),
         (State::Leased { .. } | State::Available, _) => Err(NotPossible::LeaseLost),
         _ => Err(NotPossible::State),
@@ -365,3 +386,6 @@ fn idle(state: &State, now: Timestamp) -> Result<(), NotPossible> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -105,11 +105,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, the oldest of
-    /// the second half goes.
+    /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, of the second
+    /// half the oldest of those that recur by themselves (attempts, leases) goes first, so that
+    /// what people did is not washed away by a night of failed attempts.
     pub fn remember(&mut self, at: Timestamp, kind: FactKind, detail: &str) {
         if self.facts.len() >= MAX_FACTS {
-            self.facts.remove(MAX_FACTS / 2);
+            let recurs = |fact: &Fact| fact.kind.recurs();
+            let later = self.facts.iter().skip(MAX_FACTS / 2).position(recurs).unwrap_or_default();
+            self.facts.remove(MAX_FACTS / 2 + later);
             self.facts_dropped = self.facts_dropped.saturating_add(1);
         }
         self.facts.push(Fact {
@@ -167,6 +170,11 @@ pub enum FactKind {
 }
 
 impl FactKind {
+    /// Whether facts of this kind come again and again without anybody's doing.
+    fn recurs(self) -> bool {
+        matches!(self, Self::Sending | Self::Failed | Self::Leased | Self::Extended | Self::Released)
+    }
+
     /// A stable lower-case word for logs, metrics and APIs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,9 +1,52 @@
-//! Trust: anchors, CRLs, certificate chains.
+//! Trust: anchors, CRLs, certificate chains (RFC 5280).
+//!
+//! The chain, its validity, basic constraints, name constraints and extended key usage are
+//! checked by rustls-webpki. A signature certificate with an extended key usage must name one
+//! that covers signed data; one with a key usage must allow `digitalSignature` or
+//! `nonRepudiation`. Once any CRL is configured, the signer's certificate must be covered by one
+//! that is in force; the CRLs of intermediate certificates count where they are there.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-/// Anchors and CRLs, loaded once.
-pub struct Trust {}
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use webpki::{
+    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyPurposeId, KeyPurposeIdIter,
+    OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
+    UnknownStatusPolicy,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::domain::{Digest, SignerInfo, Timestamp};
+use crate::error::{Code, Refusal};
+
+use super::certificate;
+
+/// At most so many chains are remembered.
+const REMEMBERED: usize = 1024;
+/// Certificates and CRLs larger than this are not read.
+const FILE_OCTETS: u64 = 64 * 1024 * 1024;
+
+/// Anchors and CRLs, loaded once; remembers the chains that it has found good, each for as long
+/// as its certificates and the CRLs are in force.
+pub struct Trust {
+    anchors: Vec<TrustAnchor<'static>>,
+    crls: Vec<CertRevocationList<'static>>,
+    /// The end of each CRL.
+    ends: Vec<u64>,
+    good: Mutex<HashMap<[u8; 32], Good>>,
+}
+
+/// A chain that was found good.
+#[derive(Clone)]
+struct Good {
+    signer: SignerInfo,
+    /// In force from and until, seconds since 1970.
+    from: u64,
+    until: u64,
+}
 
 impl Trust {
     /// Reads anchors (a PEM file, or a folder of them) and CRLs (PEM or DER, a file or folder).
@@ -11,7 +54,312 @@ impl Trust {
     /// # Errors
     /// A sentence per fault: nothing there, not a certificate, not a CRL.
     pub fn load(anchors: &Path, crls: Option<&Path>) -> Result<Self, Vec<String>> {
-        let _ = (anchors, crls);
-        todo!()
+        let mut faults = Vec::new();
+        let mut trust = Self::none();
+        for (path, octets) in files(anchors, &mut faults) {
+            trust
+                .add_anchors(&octets)
+                .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+        }
+        if trust.anchors.is_empty() && faults.is_empty() {
+            faults
+                .push(format!("{}: no trust anchor there; put a PEM certificate into it", anchors.display()));
+        }
+        if let Some(crls) = crls {
+            let before = faults.len();
+            for (path, octets) in files(crls, &mut faults) {
+                trust
+                    .add_crls(&octets)
+                    .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+            }
+            if trust.crls.is_empty() && faults.len() == before {
+                faults.push(format!(
+                    "{}: no CRL there; put one into it or leave the setting out",
+                    crls.display()
+                ));
+            }
+        }
+        if faults.is_empty() { Ok(trust) } else { Err(faults) }
     }
+
+    /// From the octets of anchors (PEM) and CRLs (PEM or DER).
+    ///
+    /// # Errors
+    /// A sentence per fault.
+    pub fn from_octets(anchors: &[u8], crls: &[Vec<u8>]) -> Result<Self, Vec<String>> {
+        let mut trust = Self::none();
+        let mut faults: Vec<String> = trust.add_anchors(anchors).err().into_iter().collect();
+        faults.extend(crls.iter().filter_map(|crl| trust.add_crls(crl).err()));
+        if faults.is_empty() { Ok(trust) } else { Err(faults) }
+    }
+
+    /// Without any anchor: nobody is trusted (where only the form of documents is checked).
+    #[must_use]
+    pub fn none() -> Self {
+        Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() }
+    }
+
+    /// How many anchors and CRLs it holds.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.anchors.len(), self.crls.len())
+    }
+
+    fn add_anchors(&mut self, octets: &[u8]) -> Result<(), String> {
+        let before = self.anchors.len();
+        for certificate in CertificateDer::pem_slice_iter(octets) {
+            let certificate = certificate.map_err(|why| format!("the PEM can't be read: {why}"))?;
+            let anchor = webpki::anchor_from_trusted_cert(&certificate)
+                .map_err(|why| format!("a certificate can't be a trust anchor: {why}"))?;
+            self.anchors.push(anchor.to_owned());
+        }
+        if self.anchors.len() == before { Err("no PEM certificate in it".to_owned()) } else { Ok(()) }
+    }
+
+    fn add_crls(&mut self, octets: &[u8]) -> Result<(), String> {
+        let mut found = Vec::new();
+        if octets.first() == Some(&0x30) {
+            found.push(CertificateRevocationListDer::from(octets));
+        } else {
+            for crl in CertificateRevocationListDer::pem_slice_iter(octets) {
+                found.push(crl.map_err(|why| format!("the PEM can't be read: {why}"))?);
+            }
+        }
+        if found.is_empty() {
+            return Err("no CRL in it (PEM or DER)".to_owned());
+        }
+        for der in found {
+            let list = OwnedCertRevocationList::from_der(&der)
+                .map_err(|why| format!("a CRL can't be used: {why}"))?;
+            let (_, parsed) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der)
+                .map_err(|why| format!("a CRL can't be read: {why}"))?;
+            let end = parsed.next_update().map_or(0, |at| u64::try_from(at.timestamp()).unwrap_or(0));
+            // webpki asks the first list of an issuer only: the one in force longest goes first.
+            let at = self.ends.iter().position(|other| *other < end).unwrap_or(self.ends.len());
+            self.ends.insert(at, end);
+            self.crls.insert(at, list.into());
+        }
+        Ok(())
+    }
+
+    /// Who the signer is, when the certificate of this number leads to an anchor at `now`.
+    ///
+    /// # Errors
+    /// AW-0130 expired, AW-0131 revoked, AW-0132 untrusted, AW-0134 revocation unknown.
+    pub(crate) fn signer(
+        &self,
+        certificates: &[CertificateDer<'_>],
+        number: usize,
+        now: Timestamp,
+    ) -> Result<SignerInfo, Refusal> {
+        let Some(leaf) = certificates.get(number) else {
+            return Err(Refusal::new(Code::CertificateMissing, "the signature carries no certificate"));
+        };
+        let seconds = now.0 / 1000;
+        let key = key(certificates, number);
+        if let Some(signer) = self.remembered(&key, seconds) {
+            return Ok(signer);
+        }
+        let others: Vec<CertificateDer<'_>> =
+            certificates.iter().enumerate().filter(|(n, _)| *n != number).map(|(_, c)| c.clone()).collect();
+        self.check(leaf, &others, seconds)?;
+        let signer = certificate::describe(leaf)?;
+        let (from, until) = self.in_force(certificates, seconds);
+        self.remember(key, Good { signer: signer.clone(), from, until });
+        Ok(signer)
+    }
+
+    fn remembered(&self, key: &[u8; 32], seconds: u64) -> Option<SignerInfo> {
+        let good = self.good.lock().ok()?;
+        good.get(key)
+            .filter(|good| (good.from..good.until).contains(&seconds))
+            .map(|good| good.signer.clone())
+    }
+
+    fn remember(&self, key: [u8; 32], chain: Good) {
+        if let Ok(mut good) = self.good.lock() {
+            if good.len() >= REMEMBERED {
+                good.clear();
+            }
+            good.insert(key, chain);
+        }
+    }
+
+    /// From when until when the verdict on a chain holds: while all certificates handed in and
+    /// all CRLs that are in force now stay in force.
+    fn in_force(&self, certificates: &[CertificateDer<'_>], seconds: u64) -> (u64, u64) {
+        let mut from = 0;
+        let mut until = self.ends.iter().copied().filter(|end| *end > seconds).min().unwrap_or(u64::MAX);
+        for der in certificates {
+            match X509Certificate::from_der(der) {
+                Ok((_, certificate)) => {
+                    let second = |at: i64| u64::try_from(at).unwrap_or(0);
+                    from = from.max(second(certificate.validity().not_before.timestamp()));
+                    until = until.min(second(certificate.validity().not_after.timestamp()));
+                }
+                Err(_) => return (0, 0),
+            }
+        }
+        (from, until)
+    }
+
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        seconds: u64,
+    ) -> Result<(), Refusal> {
+        let end_entity = EndEntityCert::try_from(leaf).map_err(|why| refusal(&why))?;
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
+        let chain = |options: Option<RevocationOptions<'_>>| {
+            end_entity
+                .verify_for_usage(
+                    webpki::ALL_VERIFICATION_ALGS,
+                    &self.anchors,
+                    others,
+                    now,
+                    SigningUse,
+                    options,
+                    None,
+                )
+                .map(|_| ())
+                .map_err(|why| refusal(&why))
+        };
+        let options = |depth, unknown| {
+            RevocationOptionsBuilder::new(&crls).ok().map(|builder| {
+                builder
+                    .with_depth(depth)
+                    .with_status_policy(unknown)
+                    .with_expiration_policy(ExpirationPolicy::Enforce)
+                    .build()
+            })
+        };
+        match options(RevocationCheckDepth::EndEntity, UnknownStatusPolicy::Deny) {
+            None => chain(None)?,
+            strict => {
+                chain(strict)?;
+                chain(options(RevocationCheckDepth::Chain, UnknownStatusPolicy::Allow))?;
+            }
+        }
+        certificate::may_sign(leaf)
+    }
+}
+
+/// The extended key usages that cover signed data: e-mail protection and client authentication
+/// (RFC 5280, section 4.2.1.12), document signing (RFC 9336), any.
+struct SigningUse;
+
+const USES: [&[u8]; 4] = [
+    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x04],
+    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02],
+    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x24],
+    &[0x55, 0x1D, 0x25, 0x00],
+];
+
+impl webpki::ExtendedKeyUsageValidator for SigningUse {
+    fn validate(&self, uses: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let mut none = true;
+        let mut fits = false;
+        for purpose in uses {
+            let purpose = purpose?;
+            none = false;
+            fits |= USES.iter().any(|known| KeyPurposeId::new(known) == purpose);
+        }
+        if none || fits { Ok(()) } else { Err(webpki::Error::EmptyEkuExtension) }
+    }
+}
+
+/// The set of certificates, the signer's first.
+fn key(certificates: &[CertificateDer<'_>], number: usize) -> [u8; 32] {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(&(number as u64).to_be_bytes());
+    for certificate in certificates {
+        context.update(&(certificate.len() as u64).to_be_bytes());
+        context.update(certificate);
+    }
+    let mut key = Digest::default().0;
+    key.copy_from_slice(context.finish().as_ref());
+    key
+}
+
+fn refusal(why: &webpki::Error) -> Refusal {
+    use webpki::Error as E;
+    let (code, reason) = match why {
+        E::CertExpired { .. } => (
+            Code::CertificateExpired,
+            "the signer's certificate or one of its issuers has expired; sign with a valid one",
+        ),
+        E::CertNotValidYet { .. } => {
+            (Code::CertificateExpired, "the signer's certificate or one of its issuers is not valid yet")
+        }
+        E::CertRevoked => (
+            Code::CertificateRevoked,
+            "the signer's certificate or one of its issuers is revoked; sign with another one",
+        ),
+        E::UnknownRevocationStatus => (
+            Code::RevocationUnknown,
+            "no CRL of the certificate's issuer is at hand; the gateway's operator must add it",
+        ),
+        E::CrlExpired { .. } => (
+            Code::RevocationUnknown,
+            "the CRL of the certificate's issuer is out of date; the gateway's operator must renew it",
+        ),
+        E::InvalidCrlSignatureForPublicKey
+        | E::IssuerNotCrlSigner
+        | E::UnsupportedCrlSignatureAlgorithmContext(_)
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => (
+            Code::RevocationUnknown,
+            "the CRL of the certificate's issuer can't be trusted; the gateway's operator must replace it",
+        ),
+        E::EmptyEkuExtension => (
+            Code::CertificateUntrusted,
+            "the signer's certificate is not for signing data (extended key usage)",
+        ),
+        E::CaUsedAsEndEntity => (
+            Code::CertificateUntrusted,
+            "the signer's certificate is a CA's; sign with an end-entity certificate",
+        ),
+        E::UnknownIssuer => (
+            Code::CertificateUntrusted,
+            "the signer's certificate does not lead to a trusted anchor; send its intermediate certificates, or have its CA added",
+        ),
+        _ => (
+            Code::CertificateUntrusted,
+            "the signer's certificate chain is not acceptable (RFC 5280, section 6.1)",
+        ),
+    };
+    Refusal::new(code, reason)
+}
+
+/// The file, or the files of the folder, sorted by name.
+fn files(path: &Path, faults: &mut Vec<String>) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut paths = vec![path.to_path_buf()];
+    if path.is_dir() {
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                paths =
+                    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_file()).collect();
+                paths.retain(|p| {
+                    let extension = p.extension().and_then(|e| e.to_str()).unwrap_or_default();
+                    matches!(extension, "pem" | "crt" | "cer" | "crl" | "der")
+                });
+                paths.sort();
+            }
+            Err(why) => {
+                faults.push(format!("{}: {why}", path.display()));
+                return Vec::new();
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for path in paths {
+        let large = std::fs::metadata(&path).is_ok_and(|data| data.len() > FILE_OCTETS);
+        match std::fs::read(&path) {
+            _ if large => faults.push(format!("{}: larger than {FILE_OCTETS} octets", path.display())),
+            Ok(octets) => found.push((path, octets)),
+            Err(why) => faults.push(format!("{}: {why}", path.display())),
+        }
+    }
+    found
 }

@@ -1,0 +1,204 @@
+//! Builds the rooms over one another: store, directory and verifier below, then intake, mailbox
+//! and delivery, the two ports on top.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use super::live::{Live, validities};
+use super::material::Material;
+use super::{App, StartError};
+use crate::config::Config;
+use crate::deliver::{self, Deliver, OutboundTls, Steer};
+use crate::front::{self, Accounts, Front};
+use crate::intake::{self, Intake};
+use crate::mailbox::Mailbox;
+use crate::observe::Metrics;
+use crate::observe::health::Health;
+use crate::observe::http;
+use crate::observe::scrape::Sources;
+use crate::store::{AcceptPort, ChangePort, ReadPort, Store};
+
+/// What the rooms are built from.
+pub struct Rooms {
+    pub config: Config,
+    pub material: Material,
+    pub metrics: Metrics,
+    pub store: Arc<Store>,
+}
+
+/// The store's three sides.
+struct Ports {
+    accept: Arc<dyn AcceptPort>,
+    change: Arc<dyn ChangePort>,
+    read: Arc<dyn ReadPort>,
+}
+
+impl Rooms {
+    /// Builds and starts everything; on a failure closes the store again.
+    pub async fn start(self, began: Instant) -> Result<App, StartError> {
+        let store = Arc::clone(&self.store);
+        match self.build().await {
+            Ok(app) => {
+                let took = began.elapsed();
+                tracing::info!(
+                    address = %app.addr(), operators = %app.operators_addr(),
+                    milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                    version = env!("CARGO_PKG_VERSION"), "the gateway is up"
+                );
+                Ok(app)
+            }
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn build(self) -> Result<App, StartError> {
+        let Self { config, material, metrics, store } = self;
+        let ports = Ports {
+            accept: Arc::clone(&store) as Arc<dyn AcceptPort>,
+            change: Arc::clone(&store) as Arc<dyn ChangePort>,
+            read: Arc::clone(&store) as Arc<dyn ReadPort>,
+        };
+        let directory = Arc::new(ArcSwap::from_pointee(material.directory));
+        let verifier = Arc::new(ArcSwap::from_pointee(material.verifier));
+        let accounts = Arc::new(ArcSwap::from_pointee(Accounts::new(material.accounts)));
+        let deliver = build_deliver(&config, &ports, &directory, &metrics)?;
+        let intake = Intake::new(intake::Parts {
+            gateway: config.gateway.name.clone(),
+            identifier: config.gateway.identifier.clone(),
+            verifier: Arc::clone(&verifier),
+            directory: Arc::clone(&directory),
+            accept: Arc::clone(&ports.accept),
+            read: Arc::clone(&ports.read),
+            signer: Arc::new(material.signer),
+            metrics: metrics.clone(),
+        });
+        let side =
+            |ports: &Ports| (Arc::clone(&ports.read), Arc::clone(&ports.change), Arc::clone(&directory));
+        let (read, change, current) = side(&ports);
+        let mailbox = Mailbox::new(read, change, current);
+        let (read, change, current) = side(&ports);
+        let steer = Steer::new(read, change, current);
+        let front = Front::new(front::Parts {
+            intake: Arc::new(intake),
+            mailbox: Arc::new(mailbox),
+            steer: Arc::new(steer),
+            deliver: Arc::clone(&deliver),
+            accept: Arc::clone(&ports.accept),
+            read: Arc::clone(&ports.read),
+            directory: Arc::clone(&directory),
+            accounts: Arc::clone(&accounts),
+            metrics: metrics.clone(),
+            limits: front_limits(&config),
+        });
+        let live = Live {
+            verifier,
+            directory,
+            accounts,
+            validities: Arc::new(ArcSwap::from_pointee(validities(&config))),
+            tls: material.tls,
+            operators_tls: material.operators_tls,
+            deliver,
+            one: tokio::sync::Mutex::default(),
+            config: ArcSwap::from_pointee(config),
+        };
+        open_ports(live, front, ports.read, metrics, store).await
+    }
+}
+
+fn build_deliver(
+    config: &Config,
+    ports: &Ports,
+    directory: &Arc<ArcSwap<crate::route::Directory>>,
+    metrics: &Metrics,
+) -> Result<Arc<Deliver>, StartError> {
+    Deliver::new(deliver::Parts {
+        // Unique per start: claims of an earlier run are told apart from this one's.
+        instance: format!("{}-{}", config.gateway.name, uuid::Uuid::new_v4().simple()),
+        read: Arc::clone(&ports.read),
+        change: Arc::clone(&ports.change),
+        directory: Arc::clone(directory),
+        tls: OutboundTls {
+            ca: config.delivery.ca.clone(),
+            certificate: config.delivery.pair.certificate.clone(),
+            key: config.delivery.pair.key.path().to_owned(),
+        },
+        allow_private: config.delivery.allow_private,
+        metrics: metrics.clone(),
+    })
+    .map_err(StartError::Deliver)
+}
+
+/// Opens the operators' port, then the main port, then begins to deliver: what can fail comes
+/// first.
+async fn open_ports(
+    live: Live,
+    front: Front,
+    read: Arc<dyn ReadPort>,
+    metrics: Metrics,
+    store: Arc<Store>,
+) -> Result<App, StartError> {
+    let config = live.config.load_full();
+    let watched = Arc::clone(&store);
+    let closed = Box::new(move || watched.closed());
+    let health = Arc::new(Health::new(closed, config.gateway.data.clone(), config.store.min_free));
+    let sources = Sources {
+        metrics: metrics.clone(),
+        read,
+        deliver: Arc::clone(&live.deliver),
+        health: Arc::clone(&health),
+        validities: Arc::clone(&live.validities),
+    };
+    let stop = CancellationToken::new;
+    let (stop_operators, stop_main, stop_deliver) = (stop(), stop(), stop());
+    let extra = http::router(Arc::new(sources));
+    let tls = live.operators_tls.clone();
+    let operators =
+        front.start_operators(config.listen.operators, tls, extra, stop_operators.clone()).await?;
+    let main = match front.start(config.listen.address, live.tls.clone(), stop_main.clone()).await {
+        Ok(main) => main,
+        Err(error) => {
+            stop_operators.cancel();
+            operators.finished().await;
+            return Err(error.into());
+        }
+    };
+    let deliver = tokio::spawn(Arc::clone(&live.deliver).run(stop_deliver.clone()));
+    let drain = config.gateway.drain;
+    Ok(App {
+        live,
+        metrics,
+        health,
+        store,
+        main,
+        operators,
+        deliver,
+        stop_main,
+        stop_deliver,
+        stop_operators,
+        drain,
+    })
+}
+
+/// The fronts' bounds as the configuration has them.
+fn front_limits(config: &Config) -> front::Limits {
+    let limits = &config.limits;
+    front::Limits {
+        connections: limits.connections,
+        handshake: limits.handshake,
+        headers: limits.header,
+        stall: limits.body,
+        requests: limits.requests,
+        memory_octets: limits.buffered,
+        document_octets: u64::try_from(limits.document.octets).unwrap_or(u64::MAX),
+        attachment_octets: limits.attachment,
+        attachments: limits.document.attachments,
+        drain: config.gateway.drain,
+        ..front::Limits::default()
+    }
+}

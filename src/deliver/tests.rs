@@ -1,0 +1,8 @@
+//! Delivery against a real TLS server and the real store.
+
+pub(crate) mod authority;
+mod grpc;
+mod outcomes;
+mod scheduling;
+mod steering;
+pub(crate) mod world;

@@ -1,0 +1,332 @@
+//! Bodies and streams with bounds: a paced request body, a response body that holds what its
+//! request occupies, and a socket that notices a reader that has stopped.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
+
+use crate::error::{Code, Refusal};
+
+/// A response body that keeps `G` until it has gone out, or nobody wants it any more.
+pub(crate) struct Guarded<G> {
+    inner: Body,
+    guard: Option<G>,
+}
+
+impl<G> Guarded<G> {
+    pub(crate) fn new(inner: Body, guard: G) -> Self {
+        Self { inner, guard: Some(guard) }
+    }
+}
+
+impl<G: Unpin> HttpBody for Guarded<G> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if frame.is_none() {
+            self.guard = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The memory for documents, in units of a KiB, shared by all requests.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Semaphore>);
+
+const UNIT: u64 = 1024;
+
+impl Memory {
+    pub(crate) fn new(octets: u64) -> Self {
+        let units = usize::try_from(octets / UNIT).unwrap_or(usize::MAX);
+        Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// An empty hold, for one request.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold { memory: self.clone(), held: Arc::new(Mutex::new(Held { octets: 0, permit: None })) }
+    }
+}
+
+/// What one request holds of the memory for documents; given back when its last clone is dropped.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    memory: Memory,
+    held: Arc<Mutex<Held>>,
+}
+
+struct Held {
+    octets: u64,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Hold {
+    /// Takes `octets` more.
+    ///
+    /// # Errors
+    /// AW-0301 when there is no room; what is held already stays held.
+    pub(crate) fn take(&self, octets: usize) -> Result<(), Refusal> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = held.octets.saturating_add(octets as u64);
+        let units = after.div_ceil(UNIT) - held.octets.div_ceil(UNIT);
+        let more = u32::try_from(units)
+            .ok()
+            .and_then(|units| self.memory.0.clone().try_acquire_many_owned(units).ok())
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::Overloaded,
+                    "the gateway's memory for documents is in use; try again later",
+                )
+            })?;
+        held.octets = after;
+        match &mut held.permit {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// How fast a sender has to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub min_rate: u64,
+    pub grace: Duration,
+    pub stall: Duration,
+}
+
+/// A request body that ends with a refusal when its sender dawdles, sends too much, or fills
+/// the memory for documents. Only time spent waiting for the sender counts.
+pub(crate) struct Paced {
+    inner: Body,
+    pace: Pace,
+    bound: u64,
+    hold: Option<Hold>,
+    received: u64,
+    waited: Duration,
+    waiting: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl Paced {
+    /// At most `bound` octets; with `hold` each octet is also counted against the memory.
+    pub(crate) fn new(inner: Body, pace: Pace, bound: u64, hold: Option<Hold>) -> Self {
+        let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let (received, waited) = (0, Duration::ZERO);
+        Self { inner, pace, bound, hold, received, waited, waiting: None, timer, ended: false }
+    }
+
+    fn allowance(&self) -> Duration {
+        let millis = self.received.saturating_mul(1000).checked_div(self.pace.min_rate).unwrap_or(u64::MAX);
+        let all = self.pace.grace.saturating_add(Duration::from_millis(millis));
+        all.saturating_sub(self.waited).min(self.pace.stall)
+    }
+
+    fn count(&mut self, octets: usize) -> Result<(), Refusal> {
+        self.received = self.received.saturating_add(octets as u64);
+        if self.received > self.bound {
+            return Err(over(self.bound));
+        }
+        self.hold.as_ref().map_or(Ok(()), |hold| hold.take(octets))
+    }
+
+    fn too_slow(&self) -> Refusal {
+        Refusal::new(
+            Code::OverLimit,
+            format!(
+                "the request came too slowly ({} octets so far); send at least {} octets per second without \
+                 pauses of more than {} s",
+                self.received,
+                self.pace.min_rate,
+                self.pace.stall.as_secs()
+            ),
+        )
+    }
+}
+
+/// The refusal of a request larger than `bound`.
+pub(crate) fn over(bound: u64) -> Refusal {
+    Refusal::new(
+        Code::OverLimit,
+        format!("the request has more than the {bound} octets that are allowed here; send less"),
+    )
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = Refusal;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Refusal>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let polled = Pin::new(&mut this.inner).poll_frame(cx);
+        let result = match polled {
+            Poll::Pending => {
+                if this.waiting.is_none() {
+                    let now = Instant::now();
+                    this.waiting = Some(now);
+                    let until = now + this.allowance();
+                    this.timer.as_mut().reset(until);
+                }
+                ready!(this.timer.as_mut().poll(cx));
+                Err(this.too_slow())
+            }
+            Poll::Ready(None) => {
+                this.ended = true;
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(Err(_))) => {
+                Err(Refusal::new(Code::NotWellFormed, "the request ended early; send it again whole"))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(since) = this.waiting.take() {
+                    this.waited += since.elapsed();
+                }
+                this.count(frame.data_ref().map_or(0, Bytes::len)).map(|()| frame)
+            }
+        };
+        this.ended = result.is_err();
+        Poll::Ready(Some(result))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A stream whose writes fail when the other end takes nothing for `stall`.
+pub(crate) struct StallIo<T> {
+    inner: T,
+    stall: Duration,
+    timer: Pin<Box<Sleep>>,
+    blocked: bool,
+}
+
+impl<T> StallIo<T> {
+    pub(crate) fn new(inner: T, stall: Duration) -> Self {
+        Self { inner, stall, timer: Box::pin(tokio::time::sleep(Duration::ZERO)), blocked: false }
+    }
+
+    fn watch<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if polled.is_ready() {
+            self.blocked = false;
+            return polled;
+        }
+        if !self.blocked {
+            self.blocked = true;
+            self.timer.as_mut().reset(Instant::now() + self.stall);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other end takes nothing")))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for StallIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for StallIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch(cx, polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch(cx, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watch(cx, polled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    fn pace() -> Pace {
+        Pace { min_rate: 100, grace: Duration::from_millis(150), stall: Duration::from_millis(60) }
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_stalls_is_refused_after_the_stall_time() {
+        let silent = futures_util::stream::pending::<Result<Bytes, io::Error>>();
+        let mut body = Paced::new(Body::from_stream(silent), pace(), 1000, None);
+        let start = Instant::now();
+        let refusal = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(refusal.code, Code::OverLimit);
+        assert!(start.elapsed() >= Duration::from_millis(60));
+        assert!(body.frame().await.is_none(), "ends after the refusal");
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_trickles_is_refused_when_its_allowance_is_used_up() {
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let mut body = Paced::new(Body::from_stream(trickle), pace(), 1000, None);
+        let start = Instant::now();
+        let refusal = loop {
+            if let Err(refusal) = body.frame().await.unwrap() {
+                break refusal;
+            }
+        };
+        assert_eq!(refusal.code, Code::OverLimit);
+        assert!(start.elapsed() >= Duration::from_millis(150), "each octet earns 10 ms and costs 20");
+    }
+
+    #[tokio::test]
+    async fn too_much_is_refused_and_memory_comes_back() {
+        let memory = Memory::new(4096);
+        let hold = memory.hold();
+        let mut body = Paced::new(Body::from(vec![0; 2000]), pace(), 10_000, Some(hold.clone()));
+        assert!(body.frame().await.unwrap().is_ok());
+        assert_eq!(memory.hold().take(3000).unwrap_err().code, Code::Overloaded);
+        drop((body, hold));
+        assert!(memory.hold().take(4096).is_ok());
+        let mut body = Paced::new(Body::from(vec![0; 2000]), pace(), 1999, None);
+        assert_eq!(body.frame().await.unwrap().unwrap_err().code, Code::OverLimit);
+    }
+}

@@ -1,0 +1,286 @@
+//! Canonical XML 1.0 and 1.1, inclusive and exclusive, written while the document passes by.
+//!
+//! Sources: Canonical XML 1.0 (REC-xml-c14n-20010315) and 1.1 (REC-xml-c14n11-20080502), Exclusive
+//! XML Canonicalization 1.0 (REC-xml-exc-c14n-20020718). Two node-sets occur in the profile: the
+//! whole document without one child of the root, and one element (SignedInfo) whose ancestors
+//! are not in the set. So a parent is always in the set, or no ancestor is.
+
+use aws_lc_rs::digest;
+
+use super::chars::{self, Out};
+use super::namespaces::{Namespaces, XML_BINDING};
+use super::sign::{Canonicalisation, Hash};
+use super::walk::{Node, Walk};
+
+/// Hashes what it takes, through a buffer.
+pub(crate) struct Hasher {
+    context: digest::Context,
+    buffer: Vec<u8>,
+}
+
+const BUFFER: usize = 8 * 1024;
+
+impl Hasher {
+    pub(crate) fn new(hash: Hash) -> Self {
+        Self { context: digest::Context::new(hash.algorithm()), buffer: Vec::with_capacity(BUFFER) }
+    }
+
+    pub(crate) fn finish(mut self) -> digest::Digest {
+        self.context.update(&self.buffer);
+        self.context.finish()
+    }
+}
+
+impl Out for Hasher {
+    #[inline]
+    fn put(&mut self, octets: &[u8]) {
+        if self.buffer.len() + octets.len() > BUFFER {
+            self.context.update(&self.buffer);
+            self.buffer.clear();
+            if octets.len() >= BUFFER / 2 {
+                self.context.update(octets);
+                return;
+            }
+        }
+        self.buffer.extend_from_slice(octets);
+    }
+}
+
+/// An `xml:` attribute of an ancestor that is not in the node-set: local name and value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inherited {
+    /// Local name.
+    pub(crate) local: String,
+    /// Normalised value.
+    pub(crate) value: String,
+}
+
+/// Which of a parent's `xml:` attributes an apex element takes over: all (Canonical XML 1.0,
+/// section 2.4); `lang`, `space` and a `base` that is not empty (1.1, section 2.4); none
+/// (exclusive, section 3).
+pub(crate) fn inherits(method: Canonicalisation, attribute: &Inherited) -> bool {
+    match method {
+        Canonicalisation::Exclusive | Canonicalisation::ExclusiveWithComments => false,
+        Canonicalisation::Inclusive | Canonicalisation::InclusiveWithComments => true,
+        Canonicalisation::Inclusive11 | Canonicalisation::Inclusive11WithComments => {
+            match attribute.local.as_str() {
+                "lang" | "space" => true,
+                "base" => !attribute.value.is_empty(),
+                _ => false,
+            }
+        }
+    }
+}
+
+/// Writes the nodes it is handed in canonical form.
+pub(crate) struct Canonicaliser<'p, O> {
+    exclusive: bool,
+    comments: bool,
+    prefixes: &'p [String],
+    out: O,
+    /// Bindings written by elements that are open, innermost last.
+    rendered: Vec<usize>,
+    /// For each open element, how many were written before it.
+    marks: Vec<usize>,
+    /// Bindings that the element at hand may have to write.
+    candidates: Vec<usize>,
+}
+
+impl<'p, O: Out> Canonicaliser<'p, O> {
+    /// For a method, the prefixes of its `InclusiveNamespaces`, and whether the node-set has
+    /// comments at all: a same-document reference hands over none (XML Signature 1.1, section
+    /// 4.4.3.3).
+    pub(crate) fn new(method: Canonicalisation, prefixes: &'p [String], comments: bool, out: O) -> Self {
+        Self {
+            exclusive: method.is_exclusive(),
+            comments: comments && method.keeps_comments(),
+            prefixes,
+            out,
+            rendered: Vec::with_capacity(16),
+            marks: Vec::with_capacity(32),
+            candidates: Vec::with_capacity(16),
+        }
+    }
+
+    /// What was written.
+    pub(crate) fn into_inner(self) -> O {
+        self.out
+    }
+
+    /// Whether the binding of this number is part of what has been written, where the innermost
+    /// open element refers to it from its content.
+    pub(crate) fn covers(&self, namespaces: &Namespaces<'_>, number: usize) -> bool {
+        !self.exclusive || !needed(&self.rendered, namespaces, number)
+    }
+
+    /// Writes a node; a start as that of an element whose parent is in the node-set.
+    #[inline]
+    pub(crate) fn node(&mut self, walk: &Walk<'_>, node: Node<'_>) {
+        match node {
+            Node::Start => self.start(walk, None),
+            Node::End(qname) => self.end(walk, qname),
+            Node::Text(_) | Node::Reference(_) | Node::Cdata(_) if walk.depth() == 0 => {}
+            Node::Text(raw) => chars::put_text(&mut self.out, raw),
+            Node::Reference(c) => chars::put_reference(&mut self.out, c),
+            Node::Cdata(raw) => chars::put_cdata(&mut self.out, raw),
+            Node::Comment(raw) => {
+                if self.comments {
+                    self.outer(walk, b"<!--", b"-->", |out| chars::put_lines(out, raw));
+                }
+            }
+            Node::Instruction(target, data) => self.outer(walk, b"<?", b"?>", |out| {
+                out.put(target.as_bytes());
+                if !data.is_empty() {
+                    out.put(b" ");
+                    chars::put_lines(out, data);
+                }
+            }),
+            Node::Eof => {}
+        }
+    }
+
+    /// Writes a comment or processing instruction; outside the root a line feed parts it from the
+    /// root (Canonical XML 1.0, section 2.3).
+    fn outer(&mut self, walk: &Walk<'_>, open: &[u8], close: &[u8], content: impl FnOnce(&mut O)) {
+        let outside = walk.depth() == 0;
+        if outside && walk.root_seen() {
+            self.out.put(b"\n");
+        }
+        self.out.put(open);
+        content(&mut self.out);
+        self.out.put(close);
+        if outside && !walk.root_seen() {
+            self.out.put(b"\n");
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, walk: &Walk<'_>, qname: &str) {
+        if let Some(mark) = self.marks.pop() {
+            self.rendered.truncate(mark);
+        }
+        let raw = walk.raw().as_bytes();
+        if raw.len() == qname.len() + 3 {
+            self.out.put(raw);
+            return;
+        }
+        self.out.put(b"</");
+        self.out.put(qname.as_bytes());
+        self.out.put(b">");
+    }
+
+    /// Writes the start of the element that `walk` is at; `apex` are the `xml:` attributes that
+    /// it takes over when its ancestors are not in the node-set.
+    #[inline]
+    pub(crate) fn start(&mut self, walk: &Walk<'_>, apex: Option<&[Inherited]>) {
+        self.marks.push(self.rendered.len());
+        self.candidates.clear();
+        if self.exclusive {
+            self.utilised(walk, apex.is_some());
+        } else if apex.is_some() {
+            self.candidates.extend(in_scope(&walk.namespaces));
+        } else {
+            self.candidates.extend(walk.mark()..walk.namespaces.len());
+        }
+        self.candidates.retain(|number| needed(&self.rendered, &walk.namespaces, *number));
+        if walk.tidy && self.candidates.is_empty() && apex.is_none_or(<[_]>::is_empty) {
+            let raw = walk.raw().as_bytes();
+            match raw.strip_suffix(b"/>") {
+                None => self.out.put(raw),
+                Some(open) => {
+                    self.out.put(open);
+                    self.out.put(b">");
+                }
+            }
+            return;
+        }
+        self.out.put(b"<");
+        self.out.put(walk.element.qname.as_bytes());
+        if !self.candidates.is_empty() {
+            self.declarations(&walk.namespaces);
+        }
+        for attribute in &walk.attributes {
+            self.out.put(b" ");
+            self.out.put(attribute.qname.as_bytes());
+            self.out.put(b"=\"");
+            if attribute.plain {
+                self.out.put(attribute.raw.as_bytes());
+            } else {
+                chars::put_attribute(&mut self.out, attribute.raw);
+            }
+            self.out.put(b"\"");
+        }
+        // The apex of the profile (SignedInfo) has at most an unprefixed attribute of its own, so
+        // those of the xml namespace come after it.
+        for attribute in apex.unwrap_or_default() {
+            self.out.put(b" xml:");
+            self.out.put(attribute.local.as_bytes());
+            self.out.put(b"=\"");
+            chars::put_attribute_value(&mut self.out, &attribute.value);
+            self.out.put(b"\"");
+        }
+        self.out.put(b">");
+    }
+
+    /// The bindings that the element visibly utilises, and those on the list of prefixes where
+    /// they can have changed (Exclusive XML Canonicalization, section 3).
+    #[inline]
+    fn utilised(&mut self, walk: &Walk<'_>, apex: bool) {
+        self.candidates.push(walk.element.binding);
+        for attribute in &walk.attributes {
+            if !attribute.prefix.is_empty() {
+                self.candidates.push(attribute.binding);
+            }
+        }
+        if !self.prefixes.is_empty() && (apex || walk.mark() < walk.namespaces.len()) {
+            let listed = self.prefixes.iter().filter_map(|prefix| walk.namespaces.resolve(prefix));
+            self.candidates.extend(listed);
+        }
+    }
+
+    fn declarations(&mut self, namespaces: &Namespaces<'_>) {
+        self.candidates.sort_unstable_by(|a, b| namespaces.get(*a).prefix.cmp(namespaces.get(*b).prefix));
+        self.candidates.dedup();
+        for number in &self.candidates {
+            let binding = namespaces.get(*number);
+            self.out.put(b" xmlns");
+            if !binding.prefix.is_empty() {
+                self.out.put(b":");
+                self.out.put(binding.prefix.as_bytes());
+            }
+            self.out.put(b"=\"");
+            chars::put_attribute_value(&mut self.out, &binding.uri);
+            self.out.put(b"\"");
+        }
+        self.rendered.extend_from_slice(&self.candidates);
+    }
+}
+
+/// Whether a binding must be written: no open element has written the same, the innermost one
+/// with its prefix counting. `xml` never must, nor a default that was none all along.
+#[inline]
+fn needed(rendered: &[usize], namespaces: &Namespaces<'_>, number: usize) -> bool {
+    if number == XML_BINDING {
+        return false;
+    }
+    let binding = namespaces.get(number);
+    for written in rendered.iter().rev() {
+        if *written == number {
+            return false;
+        }
+        let other = namespaces.get(*written);
+        if other.prefix == binding.prefix {
+            return other.uri != binding.uri;
+        }
+    }
+    !(binding.prefix.is_empty() && binding.uri.is_empty()) && binding.prefix != "xml"
+}
+
+/// The bindings in scope, the innermost of each prefix.
+fn in_scope(namespaces: &Namespaces<'_>) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..namespaces.len()).collect();
+    // Of one prefix the later one wins: sort by prefix, then the later first.
+    numbers.sort_unstable_by(|a, b| namespaces.get(*a).prefix.cmp(namespaces.get(*b).prefix).then(b.cmp(a)));
+    numbers.dedup_by(|next, kept| namespaces.get(*next).prefix == namespaces.get(*kept).prefix);
+    numbers
+}

@@ -1,0 +1,144 @@
+//! Canonical forms, after the examples of the recommendations.
+
+use super::super::Limits;
+use super::super::c14n::{Canonicaliser, Inherited, inherits};
+use super::super::document::Document;
+use super::super::sign::Canonicalisation::{self, Exclusive, Inclusive, Inclusive11, InclusiveWithComments};
+use super::super::walk::{Node, Walk};
+
+fn canonical(document: &str, method: Canonicalisation, prefixes: &[&str]) -> String {
+    let limits = Limits::default();
+    let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+    let mut walk = Walk::new(Document::check(document.as_bytes(), &limits).unwrap(), &limits).unwrap();
+    let mut out = Canonicaliser::new(method, &prefixes, true, Vec::new());
+    loop {
+        match walk.next().unwrap() {
+            Node::Eof => return String::from_utf8(out.into_inner()).unwrap(),
+            node => out.node(&walk, node),
+        }
+    }
+}
+
+/// The element named `name` with all in it, its ancestors not in the node-set.
+fn subset(
+    document: &str,
+    name: &str,
+    method: Canonicalisation,
+    inherited: &[Inherited],
+    prefixes: &[&str],
+) -> String {
+    let limits = Limits::default();
+    let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+    let mut walk = Walk::new(Document::check(document.as_bytes(), &limits).unwrap(), &limits).unwrap();
+    let mut out = Canonicaliser::new(method, &prefixes, true, Vec::new());
+    let mut apex = None;
+    loop {
+        let node = walk.next().unwrap();
+        match (node, apex) {
+            (Node::Start, None) if walk.element.qname == name => {
+                apex = Some(walk.depth());
+                out.start(&walk, Some(inherited));
+            }
+            (_, Some(depth)) => {
+                out.node(&walk, node);
+                if matches!(node, Node::End(_)) && walk.depth() < depth {
+                    return String::from_utf8(out.into_inner()).unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn parts_instructions_and_comments_from_the_root() {
+    // Canonical XML 1.0, section 3.1, without its DTD.
+    let document = "<?xml version=\"1.0\"?>\n\n<?xml-stylesheet   href=\"doc.xsl\"\n   type=\"text/xsl\"   ?>\n\n\
+        <doc>Hello, world!<!-- Comment 1 --></doc>\n\n<?pi-without-data     ?>\n\n<!-- Comment 2 -->\n\n<!-- Comment 3 -->";
+    assert_eq!(
+        canonical(document, Inclusive, &[]),
+        "<?xml-stylesheet href=\"doc.xsl\"\n   type=\"text/xsl\"   ?>\n<doc>Hello, world!</doc>\n<?pi-without-data?>"
+    );
+    assert_eq!(
+        canonical(document, InclusiveWithComments, &[]),
+        "<?xml-stylesheet href=\"doc.xsl\"\n   type=\"text/xsl\"   ?>\n<doc>Hello, world!<!-- Comment 1 --></doc>\n\
+         <?pi-without-data?>\n<!-- Comment 2 -->\n<!-- Comment 3 -->"
+    );
+}
+
+#[test]
+fn sorts_and_drops_what_is_superfluous() {
+    // Canonical XML 1.0, section 3.3, without its DTD.
+    let document = "<doc>\n   <e1   />\n   <e2   ></e2>\n   <e3   name = \"elem3\"   id=\"elem3\"   />\n\
+        \x20  <e5 a:attr=\"out\" b:attr=\"sorted\" attr2=\"all\" attr=\"I'm\"\n\
+        \x20     xmlns:b=\"http://www.ietf.org\"\n      xmlns:a=\"http://www.w3.org\"\n      xmlns=\"http://example.org\"/>\n\
+        \x20  <e6 xmlns=\"\" xmlns:a=\"http://www.w3.org\">\n      <e7 xmlns=\"http://www.ietf.org\">\n\
+        \x20        <e8 xmlns=\"\" xmlns:a=\"http://www.w3.org\">\n            <e9 xmlns=\"\" xmlns:a=\"http://www.ietf.org\"/>\n\
+        \x20        </e8>\n      </e7>\n   </e6>\n</doc>";
+    let expected = "<doc>\n   <e1></e1>\n   <e2></e2>\n   <e3 id=\"elem3\" name=\"elem3\"></e3>\n\
+        \x20  <e5 xmlns=\"http://example.org\" xmlns:a=\"http://www.w3.org\" xmlns:b=\"http://www.ietf.org\" attr=\"I'm\" \
+        attr2=\"all\" b:attr=\"sorted\" a:attr=\"out\"></e5>\n\
+        \x20  <e6 xmlns:a=\"http://www.w3.org\">\n      <e7 xmlns=\"http://www.ietf.org\">\n\
+        \x20        <e8 xmlns=\"\">\n            <e9 xmlns:a=\"http://www.ietf.org\"></e9>\n\
+        \x20        </e8>\n      </e7>\n   </e6>\n</doc>";
+    assert_eq!(canonical(document, Inclusive, &[]), expected);
+    assert_eq!(canonical(document, Inclusive11, &[]), expected);
+}
+
+#[test]
+fn resolves_and_escapes() {
+    // Canonical XML 1.0, section 3.4, without its DTD.
+    let document = "<doc>\r\n   <text>First line&#x0d;&#10;Second line</text>\r\n   <value>&#x32;</value>\n\
+        \x20  <compute><![CDATA[value>\"0\" && value<\"10\" ?\"valid\":\"error\"]]></compute>\n\
+        \x20  <compute expr='value>\"0\" &amp;&amp; value&lt;\"10\" ?\"valid\":\"error\"'>valid</compute>\n\
+        \x20  <norm attr=' &apos;   &#x20;&#13;&#xa;&#9;   &apos; '/>\n</doc>";
+    let expected = "<doc>\n   <text>First line&#xD;\nSecond line</text>\n   <value>2</value>\n\
+        \x20  <compute>value&gt;\"0\" &amp;&amp; value&lt;\"10\" ?\"valid\":\"error\"</compute>\n\
+        \x20  <compute expr=\"value>&quot;0&quot; &amp;&amp; value&lt;&quot;10&quot; ?&quot;valid&quot;:&quot;error&quot;\">valid</compute>\n\
+        \x20  <norm attr=\" '    &#xD;&#xA;&#x9;   ' \"></norm>\n</doc>";
+    assert_eq!(canonical(document, Inclusive, &[]), expected);
+}
+
+#[test]
+fn renders_what_is_visibly_utilised() {
+    // Exclusive XML Canonicalization 1.0, section 2.2.
+    let one = "<n1:elem2 xmlns:n0=\"http://example.net\" xmlns:n1=\"urn:n1\" xml:lang=\"en\"><n3:stuff xmlns:n3=\"ftp://example.org\"/></n1:elem2>";
+    let two = format!(
+        "<n2:pdu xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\" xml:lang=\"fr\" xml:space=\"retain\">{one}</n2:pdu>"
+    );
+    let expected = "<n1:elem2 xmlns:n1=\"urn:n1\" xml:lang=\"en\"><n3:stuff xmlns:n3=\"ftp://example.org\"></n3:stuff></n1:elem2>";
+    assert_eq!(subset(&two, "n1:elem2", Exclusive, &[], &[]), expected);
+    assert_eq!(
+        subset(&two, "n1:elem2", Exclusive, &[], &["n0", "n2", "nobody"]),
+        expected
+            .replace("xmlns:n1", "xmlns:n0=\"http://example.net\" xmlns:n1")
+            .replace("xmlns:n1=\"urn:n1\"", "xmlns:n1=\"urn:n1\" xmlns:n2=\"http://foo.example\"")
+    );
+    let document =
+        "<a xmlns='urn:d' xmlns:p='urn:p' xmlns:u='urn:u'><p:b><c xmlns=''><p:d p:e=''/></c></p:b><f/></a>";
+    assert_eq!(
+        canonical(document, Exclusive, &[]),
+        "<a xmlns=\"urn:d\"><p:b xmlns:p=\"urn:p\"><c xmlns=\"\"><p:d p:e=\"\"></p:d></c></p:b><f></f></a>"
+    );
+    assert_eq!(
+        canonical(document, Exclusive, &["", "u"]),
+        "<a xmlns=\"urn:d\" xmlns:u=\"urn:u\"><p:b xmlns:p=\"urn:p\"><c xmlns=\"\"><p:d p:e=\"\"></p:d></c></p:b><f></f></a>"
+    );
+}
+
+#[test]
+fn an_apex_takes_over_its_context() {
+    let document = "<r xmlns='urn:d' xmlns:p='urn:p'><p:s xmlns:p='urn:q'><t>x</t></p:s></r>";
+    let attribute = |local: &str| Inherited { local: local.to_owned(), value: "v\"".to_owned() };
+    let all: Vec<Inherited> = ["base", "id", "lang"].map(attribute).into();
+    let under = |method| all.iter().filter(|a| inherits(method, a)).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        subset(document, "t", Inclusive, &under(Inclusive), &[]),
+        "<t xmlns=\"urn:d\" xmlns:p=\"urn:q\" xml:base=\"v&quot;\" xml:id=\"v&quot;\" xml:lang=\"v&quot;\">x</t>"
+    );
+    assert_eq!(
+        subset(document, "t", Inclusive11, &under(Inclusive11), &[]),
+        "<t xmlns=\"urn:d\" xmlns:p=\"urn:q\" xml:base=\"v&quot;\" xml:lang=\"v&quot;\">x</t>"
+    );
+    assert_eq!(subset(document, "t", Exclusive, &under(Exclusive), &[]), "<t xmlns=\"urn:d\">x</t>");
+}

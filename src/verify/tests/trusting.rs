@@ -1,0 +1,141 @@
+//! Chains, validity, use and revocation.
+
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, date_time_ymd,
+};
+
+use super::{Key, Leaf, NOW, Pki, Profile, Signer, Timestamp, Trust, verify_signature};
+use crate::error::Code;
+use crate::verify::Limits;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The code with which a document signed with `leaf` is refused.
+fn code(leaf: &Leaf, trust: &Trust, now: Timestamp) -> Option<Code> {
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let signed = signer.sign(b"<r/>", Profile::default()).unwrap();
+    verify_signature(&signed, &Limits::default(), trust, now).err().map(|refusal| refusal.code)
+}
+
+fn crl(issuer: &Issuer<'_, KeyPair>, revoked: &[u64], until: u8) -> Vec<u8> {
+    let revoked = revoked.iter().map(|serial| RevokedCertParams {
+        serial_number: (*serial).into(),
+        revocation_time: date_time_ymd(2025, 6, 1),
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2025, 12, 1),
+        next_update: date_time_ymd(2026, 1, until),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(issuer).unwrap().der().to_vec()
+}
+
+#[test]
+fn validity_is_checked_each_time() {
+    let pki = Pki::new();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let leaf = pki.leaf(Key::P256, |params| {
+        params.not_before = date_time_ymd(2025, 12, 1);
+        params.not_after = date_time_ymd(2026, 1, 3);
+    });
+    // Twice within: the second answer is remembered. Then outside of it, before and after.
+    assert_eq!(code(&leaf, &trust, NOW), None);
+    assert_eq!(code(&leaf, &trust, NOW.plus(DAY)), None);
+    assert_eq!(code(&leaf, &trust, NOW.plus(3 * DAY)), Some(Code::CertificateExpired));
+    assert_eq!(code(&leaf, &trust, Timestamp(NOW.0 - 40 * 86_400_000)), Some(Code::CertificateExpired));
+}
+
+#[test]
+fn the_certificate_must_be_for_signing() {
+    let pki = Pki::new();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let verdict = |edit: fn(&mut CertificateParams)| code(&pki.leaf(Key::P256, edit), &trust, NOW);
+    let untrusted = Some(Code::CertificateUntrusted);
+    assert_eq!(verdict(|p| p.key_usages = vec![]), None);
+    assert_eq!(verdict(|p| p.key_usages = vec![KeyUsagePurpose::ContentCommitment]), None);
+    assert_eq!(verdict(|p| p.key_usages = vec![KeyUsagePurpose::KeyEncipherment]), untrusted);
+    assert_eq!(verdict(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection]), None);
+    assert_eq!(verdict(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]), None);
+    assert_eq!(verdict(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning]), untrusted);
+    assert_eq!(verdict(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)), untrusted);
+}
+
+#[test]
+fn chains_lead_over_intermediates() {
+    let pki = Pki::new();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let key = Key::P384.generate();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Test Sub CA");
+    params.serial_number = Some(99.into());
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let intermediate = params.signed_by(&key, &pki.issuer).unwrap().pem();
+    let sub = Pki { anchor: intermediate.clone(), issuer: Issuer::new(params, key) };
+    let mut leaf = sub.leaf(Key::P256, |_| {});
+    assert_eq!(code(&leaf, &trust, NOW), Some(Code::CertificateUntrusted));
+    leaf.certificate += &intermediate;
+    assert_eq!(code(&leaf, &trust, NOW), None);
+    // With CRLs, the signer's issuer must have one; the intermediate's counts where it is there.
+    let root_only = Trust::from_octets(pki.anchor.as_bytes(), &[crl(&pki.issuer, &[], 9)]).unwrap();
+    assert_eq!(code(&leaf, &root_only, NOW), Some(Code::RevocationUnknown));
+    let sub_only = Trust::from_octets(pki.anchor.as_bytes(), &[crl(&sub.issuer, &[], 9)]).unwrap();
+    assert_eq!(code(&leaf, &sub_only, NOW), None);
+    let cut_off = [crl(&sub.issuer, &[], 9), crl(&pki.issuer, &[99], 9)];
+    let cut_off = Trust::from_octets(pki.anchor.as_bytes(), &cut_off).unwrap();
+    assert_eq!(code(&leaf, &cut_off, NOW), Some(Code::CertificateRevoked));
+}
+
+#[test]
+fn revocation_is_known_or_refused() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::P256, |_| {});
+    let trust = |crls: &[Vec<u8>]| Trust::from_octets(pki.anchor.as_bytes(), crls).unwrap();
+    assert_eq!(code(&leaf, &trust(&[crl(&pki.issuer, &[1], 9)]), NOW), None);
+    assert_eq!(code(&leaf, &trust(&[crl(&pki.issuer, &[4711], 9)]), NOW), Some(Code::CertificateRevoked));
+    let forged = crl(&Pki::new().issuer, &[], 9);
+    assert_eq!(code(&leaf, &trust(&[forged]), NOW), Some(Code::RevocationUnknown));
+    // A list runs out, also for an answer that is remembered; a newer one beside it counts.
+    let short = crl(&pki.issuer, &[], 3);
+    let running_out = trust(std::slice::from_ref(&short));
+    assert_eq!(code(&leaf, &running_out, NOW), None);
+    assert_eq!(code(&leaf, &running_out, NOW.plus(5 * DAY)), Some(Code::RevocationUnknown));
+    let renewed = trust(&[short, crl(&pki.issuer, &[], 9)]);
+    assert_eq!(code(&leaf, &renewed, NOW.plus(5 * DAY)), None);
+}
+
+#[test]
+fn files_and_folders_are_loaded_or_refused_with_their_names() {
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("anchors")).unwrap();
+    std::fs::create_dir(path("crls")).unwrap();
+    let empty = Trust::load(&path("anchors"), Some(&path("crls"))).err().unwrap();
+    assert_eq!(empty.len(), 2, "{empty:?}");
+    std::fs::write(path("anchors").join("ca.pem"), &pki.anchor).unwrap();
+    std::fs::write(path("anchors").join("README"), "not read").unwrap();
+    std::fs::write(path("crls").join("ca.crl"), crl(&pki.issuer, &[], 9)).unwrap();
+    assert_eq!(Trust::load(&path("anchors"), Some(&path("crls"))).unwrap().counts(), (1, 1));
+    assert_eq!(Trust::load(&path("anchors").join("ca.pem"), None).unwrap().counts(), (1, 0));
+    std::fs::write(
+        path("anchors").join("broken.pem"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    std::fs::write(path("crls").join("broken.crl"), "nothing").unwrap();
+    let faults = Trust::load(&path("anchors"), Some(&path("crls"))).err().unwrap();
+    assert!(
+        faults.len() == 2 && faults[0].contains("broken.pem") && faults[1].contains("broken.crl"),
+        "{faults:?}"
+    );
+    assert!(Trust::load(&path("nowhere"), None).is_err());
+}

@@ -1,0 +1,374 @@
+//! One pass over a document: quick-xml finds the markup; this module holds it to XML 1.0,
+//! Namespaces in XML 1.0 and the limits, and hands out what is left, borrowed from the octets.
+
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
+
+use crate::error::{Code, Refusal};
+
+use super::Limits;
+use super::chars::{self, BadReference};
+use super::document::Document;
+use super::names;
+use super::namespaces::{NONE, Namespaces};
+
+/// What stands at a place of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Node<'d> {
+    /// An element starts: see [`Walk::element`] and [`Walk::attributes`].
+    Start,
+    /// The innermost element ends; its qualified name.
+    End(&'d str),
+    /// Text without references, as written.
+    Text(&'d str),
+    /// The content of a CDATA section, as written.
+    Cdata(&'d str),
+    /// A reference, resolved.
+    Reference(char),
+    /// The content of a comment, as written.
+    Comment(&'d str),
+    /// A processing instruction: target and data, as written.
+    Instruction(&'d str, &'d str),
+    /// The end of the document.
+    Eof,
+}
+
+/// The element that starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element<'d> {
+    /// Its name as written.
+    pub(crate) qname: &'d str,
+    /// Its prefix, empty when it has none.
+    pub(crate) prefix: &'d str,
+    /// Its local name.
+    pub(crate) local: &'d str,
+    /// The number of its namespace's binding.
+    pub(crate) binding: usize,
+}
+
+/// An attribute that is no namespace declaration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attribute<'d> {
+    /// Its name as written.
+    pub(crate) qname: &'d str,
+    /// Its prefix, empty when it has none.
+    pub(crate) prefix: &'d str,
+    /// Its local name.
+    pub(crate) local: &'d str,
+    /// Its value as written, without quotes; its references have been checked.
+    pub(crate) raw: &'d str,
+    /// The value needs no normalisation and no escape.
+    pub(crate) plain: bool,
+    /// The number of its namespace's binding.
+    pub(crate) binding: usize,
+}
+
+impl<'d> Attribute<'d> {
+    /// The normalised value.
+    pub(crate) fn value(&self) -> std::borrow::Cow<'d, str> {
+        chars::attribute_value(self.raw).unwrap_or(std::borrow::Cow::Borrowed(self.raw))
+    }
+}
+
+/// An element that has started and not ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open<'d> {
+    qname: &'d str,
+    /// Bindings in scope before its own.
+    mark: usize,
+}
+
+/// The pass.
+pub(crate) struct Walk<'d> {
+    pub(super) document: Document<'d>,
+    reader: Reader<&'d [u8]>,
+    pub(super) limits: Limits,
+    /// Offset of the reader's octets in the document.
+    start: usize,
+    /// The node handed out last: from, to.
+    pub(super) from: usize,
+    to: usize,
+    /// Path of a fragment's parent, for locations.
+    parent: String,
+    /// Bindings in scope.
+    pub(crate) namespaces: Namespaces<'d>,
+    /// The element that started last.
+    pub(crate) element: Element<'d>,
+    /// Its attributes, sorted by namespace and local name.
+    pub(crate) attributes: Vec<Attribute<'d>>,
+    /// The start tag is written canonically as it is: no declaration, attributes in order, one
+    /// space before each, plain values in double quotes.
+    pub(crate) tidy: bool,
+    pub(super) open: Vec<Open<'d>>,
+    /// The element that started last is empty: its end comes next.
+    empty: bool,
+    root_seen: bool,
+    pub(super) fragment: bool,
+    run: usize,
+    elements: usize,
+}
+
+impl<'d> Walk<'d> {
+    /// Over a whole document.
+    pub(crate) fn new(document: Document<'d>, limits: &Limits) -> Result<Self, Refusal> {
+        let walk = Self::over(document, limits, 0..document.text.len(), Namespaces::new());
+        if document.text.starts_with('\u{FEFF}') {
+            // quick-xml would drop it silently.
+            return Err(walk.malformed("a byte order mark may stand only once, at the very beginning"));
+        }
+        Ok(walk)
+    }
+
+    /// Over one element that has been walked over before, with the bindings of its parent.
+    pub(crate) fn fragment(
+        document: Document<'d>,
+        limits: &Limits,
+        range: std::ops::Range<usize>,
+        namespaces: Namespaces<'d>,
+        parent: String,
+    ) -> Self {
+        let mut walk = Self::over(document, limits, range, namespaces);
+        walk.parent = parent;
+        walk.fragment = true;
+        walk
+    }
+
+    fn over(
+        document: Document<'d>,
+        limits: &Limits,
+        range: std::ops::Range<usize>,
+        namespaces: Namespaces<'d>,
+    ) -> Self {
+        let mut reader = Reader::from_str(document.slice(range.clone()));
+        // Comments are checked here, with the offset of the fault.
+        reader.config_mut().check_comments = false;
+        Self {
+            document,
+            reader,
+            limits: *limits,
+            start: range.start,
+            from: range.start,
+            to: range.start,
+            parent: String::new(),
+            namespaces,
+            element: Element { qname: "", prefix: "", local: "", binding: NONE },
+            attributes: Vec::with_capacity(16),
+            tidy: false,
+            open: Vec::with_capacity(32),
+            empty: false,
+            root_seen: false,
+            fragment: false,
+            run: 0,
+            elements: 0,
+        }
+    }
+
+    /// Elements that have started and not ended, the one that just started included.
+    #[inline]
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether the root has started.
+    #[inline]
+    pub(crate) fn root_seen(&self) -> bool {
+        self.root_seen
+    }
+
+    /// Where the node handed out last stands in the text.
+    #[inline]
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.from..self.to
+    }
+
+    /// The octets of the node handed out last, as written; empty for the end of an empty element.
+    #[inline]
+    pub(crate) fn raw(&self) -> &'d str {
+        self.document.slice(self.from..self.to)
+    }
+
+    /// The number of the first binding that the element started last declares.
+    #[inline]
+    pub(crate) fn mark(&self) -> usize {
+        self.open.last().map_or(self.namespaces.len(), |open| open.mark)
+    }
+
+    /// Namespace and local name of the element that started last.
+    #[inline]
+    pub(crate) fn is(&self, namespace: &str, local: &str) -> bool {
+        self.element.local == local && self.namespaces.uri(self.element.binding) == namespace
+    }
+
+    /// The next node.
+    ///
+    /// # Errors
+    /// AW-0101, AW-0102, AW-0103, AW-0104, with the place.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Node<'d>, Refusal> {
+        if self.empty {
+            self.empty = false;
+            self.from = self.to;
+            return Ok(self.close());
+        }
+        self.from = self.to;
+        let event = self.reader.read_event();
+        self.to = self.start + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        let event = event.map_err(|error| self.syntax(&error))?;
+        if matches!(event, Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) {
+            return self.character_data(&event);
+        }
+        let (from, to) = (self.from, self.to);
+        match event {
+            Event::Start(_) => self.open_tag(from + 1..to - 1),
+            Event::Empty(_) => {
+                self.empty = true;
+                self.open_tag(from + 1..to - 2)
+            }
+            Event::End(_) => Ok(self.close()),
+            Event::Comment(_) => self.comment(),
+            Event::PI(_) => self.instruction(),
+            Event::Decl(_) => self.declaration(),
+            Event::DocType(_) => {
+                Err(self.refuse(Code::Forbidden, "a DOCTYPE is not accepted; send the document without it"))
+            }
+            _ => self.eof(),
+        }
+    }
+
+    #[inline]
+    fn close(&mut self) -> Node<'d> {
+        self.run = 0;
+        // quick-xml has matched the names, and refuses an end without a start.
+        let Some(open) = self.open.pop() else { return Node::End("") };
+        self.namespaces.truncate(open.mark);
+        Node::End(open.qname)
+    }
+
+    fn eof(&mut self) -> Result<Node<'d>, Refusal> {
+        if !self.open.is_empty() {
+            return Err(self.malformed("the document ends within an element; send it whole"));
+        }
+        if !self.root_seen {
+            return Err(self.malformed("the document has no root element"));
+        }
+        Ok(Node::Eof)
+    }
+
+    #[inline]
+    fn open_tag(&mut self, content: std::ops::Range<usize>) -> Result<Node<'d>, Refusal> {
+        if self.open.is_empty() {
+            if self.root_seen {
+                return Err(self.malformed("a document has one root element; a second one starts here"));
+            }
+            self.root_seen = true;
+        }
+        self.run = 0;
+        self.elements += 1;
+        if self.elements > self.limits.elements {
+            return Err(self.over_limit("elements", self.limits.elements));
+        }
+        if self.open.len() >= self.limits.depth {
+            return Err(self.over_limit("nested elements", self.limits.depth));
+        }
+        self.tag(content)?;
+        Ok(Node::Start)
+    }
+
+    /// Puts the element on the stack.
+    #[inline]
+    pub(super) fn push_open(&mut self, qname: &'d str, mark: usize) {
+        self.open.push(Open { qname, mark });
+    }
+
+    #[inline]
+    fn character_data(&mut self, event: &Event<'_>) -> Result<Node<'d>, Refusal> {
+        let raw = self.raw();
+        self.run += raw.len();
+        if self.run > self.limits.text {
+            return Err(self.over_limit("octets in one run of text", self.limits.text));
+        }
+        if self.open.is_empty() && !(matches!(event, Event::Text(_)) && names::is_space(raw)) {
+            return Err(self.malformed("only white space may stand outside the root element"));
+        }
+        match event {
+            Event::CData(_) => Ok(Node::Cdata(raw.get(9..raw.len() - 3).unwrap_or_default())),
+            Event::GeneralRef(_) => match chars::reference(raw.get(1..raw.len() - 1).unwrap_or_default()) {
+                Ok(c) => Ok(Node::Reference(c)),
+                Err(bad) => Err(self.bad_reference(bad)),
+            },
+            _ => {
+                let octets = raw.as_bytes();
+                let mut from = 0;
+                while let Some(at) = memchr::memchr(b'>', octets.get(from..).unwrap_or_default()) {
+                    if octets[..from + at].ends_with(b"]]") {
+                        return Err(self.malformed("]]> must not stand in text; write ]]&gt;"));
+                    }
+                    from += at + 1;
+                }
+                Ok(Node::Text(raw))
+            }
+        }
+    }
+
+    /// A refusal at the node handed out last (or being looked at).
+    #[cold]
+    pub(crate) fn refuse(&self, code: Code, reason: impl Into<String>) -> Refusal {
+        self.refuse_at(self.from, code, reason)
+    }
+
+    /// A refusal at an offset into the text.
+    #[cold]
+    pub(crate) fn refuse_at(&self, offset: usize, code: Code, reason: impl Into<String>) -> Refusal {
+        Refusal::new(code, reason).at(self.document.location(offset, self.path()))
+    }
+
+    #[cold]
+    pub(super) fn malformed(&self, reason: &str) -> Refusal {
+        self.refuse(Code::NotWellFormed, reason)
+    }
+
+    #[cold]
+    pub(super) fn over_limit(&self, what: &str, limit: usize) -> Refusal {
+        self.refuse(Code::OverLimit, format!("more than {limit} {what}; send a smaller or simpler document"))
+    }
+
+    #[cold]
+    pub(super) fn bad_reference(&self, bad: BadReference) -> Refusal {
+        match bad {
+            BadReference::Entity => self.refuse(
+                Code::Forbidden,
+                "only the five predefined entities are accepted; write the character",
+            ),
+            BadReference::Malformed => self.malformed("a reference is malformed; write & as &amp;"),
+        }
+    }
+
+    #[cold]
+    fn syntax(&self, error: &quick_xml::Error) -> Refusal {
+        let at = self.start + usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
+        let reason = match error {
+            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::MismatchedEndTag { .. }) => {
+                "an end tag does not match its start tag"
+            }
+            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::UnmatchedEndTag(_)) => {
+                "an end tag has no start tag"
+            }
+            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::UnclosedReference) => {
+                "a reference is not closed; write & as &amp;"
+            }
+            quick_xml::Error::Syntax(_) => "markup begins here that is malformed or not closed",
+            _ => "the document is not well-formed here",
+        };
+        self.refuse_at(at, Code::NotWellFormed, reason)
+    }
+
+    /// The path of the innermost open element, cut to a bounded length.
+    pub(crate) fn path(&self) -> String {
+        let mut path = self.parent.clone();
+        for open in self.open.iter().take(64) {
+            path.push('/');
+            path.extend(open.qname.chars().take(100));
+        }
+        path
+    }
+}

@@ -1,0 +1,180 @@
+//! Verification against its floor (one quick-xml pass, SHA-256, one RSA-2048 check) and against
+//! xmlsec1, in one run, on one thread: `cargo bench --bench verify` (`-- --without-schema` leaves
+//! the schema out).
+
+#[path = "../../src/verify/testkit.rs"]
+mod testkit;
+
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use amtsweg::domain::Timestamp;
+use amtsweg::verify::schema::Schemas;
+use amtsweg::verify::sign::{Profile, Signer};
+use amtsweg::verify::trust::Trust;
+use amtsweg::verify::{Limits, verify_signature};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
+use testkit::{Key, Pki};
+
+const NAMESPACE: &str = "urn:amtsweg:bench";
+
+/// One small record after the other, about `size` octets in all.
+fn small_elements(size: usize) -> String {
+    let mut document = format!("<b:bench xmlns:b=\"{NAMESPACE}\">\n");
+    let mut number = 0;
+    while document.len() < size {
+        number += 1;
+        document += &format!(
+            "  <b:person nr=\"{number}\"><b:name>Müller &amp; Söhne</b:name><b:ort plz=\"63450\">Hanau</b:ort></b:person>\n"
+        );
+    }
+    document + "</b:bench>\n"
+}
+
+/// One base64 text of about `size` octets.
+fn base64_text(size: usize) -> String {
+    let line = "QW10c3dlZyBicmluZ3QgQW50csOkZ2UgenVyIHp1c3TDpG5kaWdlbiBCZWjDtnJkZS4gQW10c3dl\n";
+    format!(
+        "<b:bench xmlns:b=\"{NAMESPACE}\"><b:daten>{}</b:daten></b:bench>\n",
+        line.repeat(size / line.len())
+    )
+}
+
+/// The best time of many.
+fn best(mut work: impl FnMut()) -> Duration {
+    let begin = Instant::now();
+    let mut best = Duration::MAX;
+    let mut rounds = 0;
+    while rounds < 20 || (begin.elapsed() < Duration::from_secs(2) && rounds < 20_000) {
+        let start = Instant::now();
+        work();
+        best = best.min(start.elapsed());
+        rounds += 1;
+    }
+    best
+}
+
+fn quick_xml_pass(octets: &[u8]) -> usize {
+    let mut reader = Reader::from_reader(octets);
+    let mut events = 0;
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Eof => return events,
+            event => {
+                black_box(&event);
+                events += 1;
+            }
+        }
+    }
+}
+
+/// xmlsec1's time for a document: many in one process, less one in one.
+fn xmlsec(anchor: &Path, file: &Path, copies: usize) -> Option<Duration> {
+    let run = |count: usize| {
+        let start = Instant::now();
+        let mut xmlsec = Command::new("xmlsec1");
+        xmlsec.args(["--verify", "--trusted-pem"]).arg(anchor).args(vec![file; count]);
+        let status = xmlsec.stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+        status.success().then(|| start.elapsed())
+    };
+    let one = (0..5).filter_map(|_| run(1)).min()?;
+    let many = (0..3).filter_map(|_| run(copies + 1)).min()?;
+    Some(many.saturating_sub(one) / copies as u32)
+}
+
+/// A schema for the documents, or none when it can't be loaded.
+fn schemas(folder: &Path) -> Option<Schemas> {
+    let person = "<xs:element name=\"person\" maxOccurs=\"unbounded\" form=\"qualified\"><xs:complexType><xs:sequence>\
+        <xs:element name=\"name\" type=\"xs:string\" form=\"qualified\"/>\
+        <xs:element name=\"ort\" form=\"qualified\"><xs:complexType><xs:simpleContent><xs:extension base=\"xs:string\">\
+        <xs:attribute name=\"plz\" type=\"xs:string\"/></xs:extension></xs:simpleContent></xs:complexType></xs:element>\
+        </xs:sequence><xs:attribute name=\"nr\" type=\"xs:positiveInteger\"/></xs:complexType></xs:element>";
+    let schema = format!(
+        "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\" targetNamespace=\"{NAMESPACE}\" elementFormDefault=\"qualified\">\
+         <xs:element name=\"bench\"><xs:complexType><xs:sequence><xs:choice>{person}\
+         <xs:element name=\"daten\" type=\"xs:base64Binary\" form=\"qualified\"/></xs:choice>\
+         <xs:any namespace=\"##other\" processContents=\"lax\"/></xs:sequence></xs:complexType></xs:element></xs:schema>"
+    );
+    let catalog = format!(
+        "<catalog xmlns=\"urn:oasis:names:tc:entity:xmlns:xml:catalog\"><uri name=\"{NAMESPACE}\" uri=\"bench.xsd\"/></catalog>"
+    );
+    std::fs::write(folder.join("bench.xsd"), schema).ok()?;
+    std::fs::write(folder.join("catalog.xml"), catalog).ok()?;
+    match Schemas::load(&[folder.to_path_buf()]) {
+        Ok(schemas) => Some(schemas),
+        Err(faults) => {
+            println!("without schema: {}", faults.join("; "));
+            None
+        }
+    }
+}
+
+fn main() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::Rsa2048, |_| {});
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let anchor = folder.path().join("anchor.pem");
+    std::fs::write(&anchor, &pki.anchor).unwrap();
+    let without = std::env::args().any(|argument| argument == "--without-schema");
+    let schemas = if without { None } else { schemas(folder.path()) };
+
+    let (_, certificate) = x509_parser::parse_x509_certificate(signer.certificate()).unwrap();
+    let public = certificate.public_key().subject_public_key.data.to_vec();
+    let pair = rcgen::KeyPair::from_pem(&leaf.key).unwrap();
+    let message = [7; 600];
+    let value = rcgen::SigningKey::sign(&pair, &message).unwrap();
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public);
+
+    println!(
+        "{:<24}{:>10}{:>10}{:>7}{:>12}{:>12}{:>7}",
+        "document", "floor", "ours", "ratio", "with schema", "xmlsec1", "faster"
+    );
+    for (name, document, copies) in [
+        ("4 KB small elements", small_elements(1200), 400),
+        ("64 KB small elements", small_elements(62_000), 100),
+        ("1 MB small elements", small_elements(1_000_000), 20),
+        ("1 MB base64", base64_text(1_000_000), 20),
+    ] {
+        let signed = signer.sign(document.as_bytes(), Profile::default()).unwrap();
+        let floor = best(|| {
+            black_box(quick_xml_pass(&signed));
+            black_box(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &signed));
+            key.verify(&message, &value).unwrap();
+        });
+        let limits = Limits::default();
+        let now = Timestamp::now();
+        let ours = best(|| {
+            black_box(verify_signature(&signed, &limits, &trust, now).unwrap());
+        });
+        let file = folder.path().join("signed.xml");
+        std::fs::write(&file, &signed).unwrap();
+        let theirs = xmlsec(&anchor, &file, copies);
+        let checked = schemas.as_ref().map(|schemas| {
+            schemas.check(&signed, NAMESPACE).unwrap();
+            best(|| {
+                black_box(verify_signature(&signed, &limits, &trust, now).unwrap());
+                schemas.check(&signed, NAMESPACE).unwrap();
+            })
+        });
+        let text = |time: Option<Duration>| {
+            time.map_or("-".to_owned(), |time| format!("{:.1} µs", time.as_secs_f64() * 1e6))
+        };
+        let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
+        println!(
+            "{:<24}{:>10}{:>10}{:>7.2}{:>12}{:>12}{:>7}",
+            format!("{name} ({})", signed.len()),
+            text(Some(floor)),
+            text(Some(ours)),
+            ratio(ours, floor),
+            text(checked),
+            text(theirs),
+            theirs.map_or("-".to_owned(), |theirs| format!("{:.1}", ratio(theirs, ours))),
+        );
+    }
+}

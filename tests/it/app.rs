@@ -1,0 +1,8 @@
+//! The gateway as a whole: start, reload, stop, watching, checking.
+
+mod binary;
+mod checking;
+mod lifecycle;
+mod reload;
+mod site;
+mod watching;

@@ -1,0 +1,52 @@
+//! What is shipped beside the binary fits the binary.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use amtsweg::observe::Metrics;
+
+fn deploy(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)).unwrap()
+}
+
+/// Names that a scrape adds to what [`Metrics`] counts; `app::watching` checks that it does.
+pub const SCRAPED: [&str; 8] = [
+    "amtsweg_store_up",
+    "amtsweg_queue_messages",
+    "amtsweg_queue_oldest_seconds",
+    "amtsweg_breaker_open",
+    "amtsweg_attempts_in_flight",
+    "amtsweg_endpoint_suspended",
+    "amtsweg_store_free_octets",
+    "amtsweg_certificate_expiry_days",
+];
+
+fn names(text: &str) -> BTreeSet<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c| !word(c)).filter(|w| w.starts_with("amtsweg_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_use_metrics_that_there_are() {
+    let metrics = Metrics::default();
+    metrics.attempt("some-endpoint", "delivered", std::time::Duration::ZERO);
+    let shown = metrics.render();
+    for file in ["alerts.yml", "dashboard.json"] {
+        let used = names(&deploy(file));
+        assert!(used.len() >= 8, "{file} uses {used:?}");
+        for name in used {
+            let base = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            let known = shown.contains(&format!("# TYPE {base} ")) || SCRAPED.contains(&base);
+            assert!(known, "{file} uses {name}, which the gateway does not show");
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_and_the_service_drains_longer_than_the_gateway() {
+    let dashboard: serde_json::Value = serde_json::from_str(&deploy("dashboard.json")).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() >= 6);
+    let service = deploy("amtsweg.service");
+    let stop = service.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+    assert!(stop.parse::<u64>().unwrap() > 30, "gateway.drain is 30 s by default");
+}

@@ -1,0 +1,174 @@
+//! Starts and stops a gateway without its command line: the rooms put together by hand, so that a
+//! test can make any of them misbehave.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use amtsweg::deliver::{self, Deliver, OutboundTls, Steer};
+use amtsweg::domain::{Account, Quota, Role};
+use amtsweg::front::tls::{ClientAuth, Files, Server};
+use amtsweg::front::{self, Accounts, Front, Limits, Running};
+use amtsweg::intake::{self, Intake};
+use amtsweg::mailbox::Mailbox;
+use amtsweg::observe::Metrics;
+use amtsweg::route::Directory;
+use amtsweg::store::{Settings, Store};
+use amtsweg::verify::{self, Verifier, header::Rules, schema::Schemas, trust::Trust};
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use super::pki::Pki;
+
+/// What a test may want otherwise.
+#[derive(Clone)]
+pub struct Options {
+    pub limits: Limits,
+    pub quota: Quota,
+    /// Octets of the disk that must stay free.
+    pub min_free: u64,
+    /// The file with the signers' revocation list.
+    pub crl: &'static str,
+    /// The file with the clients' revocation list.
+    pub client_crl: Option<&'static str>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            quota: Quota { in_flight: 64, messages_per_minute: 10_000, message_octets: 200 << 20 },
+            min_free: 0,
+            crl: "crl.pem",
+            client_crl: None,
+        }
+    }
+}
+
+/// A running gateway.
+pub struct Gateway {
+    pub pki: Pki,
+    pub addr: SocketAddr,
+    pub operators: SocketAddr,
+    pub store: Arc<Store>,
+    pub accounts: Arc<ArcSwap<Accounts>>,
+    stop: CancellationToken,
+    running: [Running; 2],
+    _folder: Option<tempfile::TempDir>,
+}
+
+pub fn hesse() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/hessen")
+}
+
+fn accounts(pki: &Pki, quota: Quota) -> Accounts {
+    let account = |name: &str, role: Role, identifiers: &[&str]| {
+        let identifiers = identifiers.iter().map(|id| id.parse().unwrap()).collect();
+        let account = Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota };
+        (pki.fingerprint(name), account)
+    };
+    Accounts::new([
+        account("portal", Role::Portal, &["psw:portal"]),
+        account("portal2", Role::Portal, &["psw:portal2"]),
+        account("authority", Role::Authority, &["kop:06534014"]),
+        account("authority2", Role::Authority, &["kop:06631013"]),
+        account("operator", Role::Operator, &[]),
+    ])
+}
+
+impl Gateway {
+    /// One of its own folder, which goes with it.
+    pub async fn start(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = Pki::make(&folder.path().join("pki"));
+        let mut gateway = Self::start_in(folder.path(), pki, options).await;
+        gateway._folder = Some(folder);
+        gateway
+    }
+
+    /// One in `folder`, with certificates that are there already.
+    pub async fn start_in(folder: &Path, pki: Pki, options: Options) -> Self {
+        let metrics = Metrics::default();
+        let mut settings = Settings::new(folder.join("store"));
+        settings.min_free = options.min_free;
+        let store = Store::open(settings, metrics.clone()).unwrap().store;
+        let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
+        let trust = Trust::load(&pki.file("signing-ca.pem"), Some(&pki.file(options.crl))).unwrap();
+        let verifier = Verifier::new(verify::Settings {
+            limits: verify::Limits::default(),
+            rules: Arc::new(Rules::built_in()),
+            schemas: Arc::new(Schemas::load(&[]).unwrap()),
+            trust: Arc::new(trust),
+        });
+        let intake = Intake::new(intake::Parts {
+            gateway: "probe".to_owned(),
+            identifier: "gw:probe".parse().unwrap(),
+            verifier: Arc::new(ArcSwap::from_pointee(verifier)),
+            directory: directory.clone(),
+            accept: store.clone(),
+            read: store.clone(),
+            signer: Arc::new(pki.signer("signer")),
+            metrics: metrics.clone(),
+        });
+        let tls = OutboundTls {
+            ca: pki.file("ca.pem"),
+            certificate: pki.file("server.pem"),
+            key: pki.file("server.key"),
+        };
+        let deliver = Deliver::new(deliver::Parts {
+            instance: "probe-1".to_owned(),
+            read: store.clone(),
+            change: store.clone(),
+            directory: directory.clone(),
+            tls,
+            allow_private: true,
+            metrics: metrics.clone(),
+        })
+        .unwrap();
+        let accounts = Arc::new(ArcSwap::from_pointee(accounts(&pki, options.quota)));
+        let front = Front::new(front::Parts {
+            intake: Arc::new(intake),
+            mailbox: Arc::new(Mailbox::new(store.clone(), store.clone(), directory.clone())),
+            steer: Arc::new(Steer::new(store.clone(), store.clone(), directory.clone())),
+            deliver,
+            accept: store.clone(),
+            read: store.clone(),
+            directory,
+            accounts: accounts.clone(),
+            metrics,
+            limits: options.limits,
+        });
+        let files = Files {
+            certificate: pki.file("server.pem"),
+            key: pki.file("server.key"),
+            client_ca: pki.file("ca.pem"),
+            client_crls: options.client_crl.map(|name| pki.file(name)),
+        };
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let stop = CancellationToken::new();
+        let main = Server::load(files.clone(), ClientAuth::Required).unwrap();
+        let main = front.start(any, main, stop.clone()).await.unwrap();
+        let open = axum::Router::new().route("/health/live", axum::routing::get(|| async { "alive" }));
+        let operators = Server::load(files, ClientAuth::Optional).unwrap();
+        let operators = front.start_operators(any, operators, open, stop.clone()).await.unwrap();
+        Self {
+            pki,
+            addr: main.addr,
+            operators: operators.addr,
+            store,
+            accounts,
+            stop,
+            running: [main, operators],
+            _folder: None,
+        }
+    }
+
+    /// Drains both ports and closes the store.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for running in self.running {
+            running.finished().await;
+        }
+        self.store.close().await;
+    }
+}

@@ -13,8 +13,9 @@ use std::sync::Mutex;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyPurposeId, KeyPurposeIdIter, OwnedCertRevocationList,
-    RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
+    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyPurposeId, KeyPurposeIdIter,
+    OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
+    UnknownStatusPolicy,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -56,18 +57,26 @@ impl Trust {
         let mut faults = Vec::new();
         let mut trust = Self::none();
         for (path, octets) in files(anchors, &mut faults) {
-            trust.add_anchors(&octets).unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+            trust
+                .add_anchors(&octets)
+                .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
         }
         if trust.anchors.is_empty() && faults.is_empty() {
-            faults.push(format!("{}: no trust anchor there; put a PEM certificate into it", anchors.display()));
+            faults
+                .push(format!("{}: no trust anchor there; put a PEM certificate into it", anchors.display()));
         }
         if let Some(crls) = crls {
             let before = faults.len();
             for (path, octets) in files(crls, &mut faults) {
-                trust.add_crls(&octets).unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+                trust
+                    .add_crls(&octets)
+                    .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
             }
             if trust.crls.is_empty() && faults.len() == before {
-                faults.push(format!("{}: no CRL there; put one into it or leave the setting out", crls.display()));
+                faults.push(format!(
+                    "{}: no CRL there; put one into it or leave the setting out",
+                    crls.display()
+                ));
             }
         }
         if faults.is_empty() { Ok(trust) } else { Err(faults) }
@@ -120,7 +129,8 @@ impl Trust {
             return Err("no CRL in it (PEM or DER)".to_owned());
         }
         for der in found {
-            let list = OwnedCertRevocationList::from_der(&der).map_err(|why| format!("a CRL can't be used: {why}"))?;
+            let list = OwnedCertRevocationList::from_der(&der)
+                .map_err(|why| format!("a CRL can't be used: {why}"))?;
             let (_, parsed) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der)
                 .map_err(|why| format!("a CRL can't be read: {why}"))?;
             let end = parsed.next_update().map_or(0, |at| u64::try_from(at.timestamp()).unwrap_or(0));
@@ -161,7 +171,9 @@ impl Trust {
 
     fn remembered(&self, key: &[u8; 32], seconds: u64) -> Option<SignerInfo> {
         let good = self.good.lock().ok()?;
-        good.get(key).filter(|good| (good.from..good.until).contains(&seconds)).map(|good| good.signer.clone())
+        good.get(key)
+            .filter(|good| (good.from..good.until).contains(&seconds))
+            .map(|good| good.signer.clone())
     }
 
     fn remember(&self, key: [u8; 32], chain: Good) {
@@ -191,13 +203,26 @@ impl Trust {
         (from, until)
     }
 
-    fn check(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>], seconds: u64) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        seconds: u64,
+    ) -> Result<(), Refusal> {
         let end_entity = EndEntityCert::try_from(leaf).map_err(|why| refusal(&why))?;
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
         let chain = |options: Option<RevocationOptions<'_>>| {
             end_entity
-                .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &self.anchors, others, now, SigningUse, options, None)
+                .verify_for_usage(
+                    webpki::ALL_VERIFICATION_ALGS,
+                    &self.anchors,
+                    others,
+                    now,
+                    SigningUse,
+                    options,
+                    None,
+                )
                 .map(|_| ())
                 .map_err(|why| refusal(&why))
         };
@@ -261,21 +286,48 @@ fn key(certificates: &[CertificateDer<'_>], number: usize) -> [u8; 32] {
 fn refusal(why: &webpki::Error) -> Refusal {
     use webpki::Error as E;
     let (code, reason) = match why {
-        E::CertExpired { .. } => (Code::CertificateExpired, "the signer's certificate or one of its issuers has expired; sign with a valid one"),
-        E::CertNotValidYet { .. } => (Code::CertificateExpired, "the signer's certificate or one of its issuers is not valid yet"),
-        E::CertRevoked => (Code::CertificateRevoked, "the signer's certificate or one of its issuers is revoked; sign with another one"),
-        E::UnknownRevocationStatus => (Code::RevocationUnknown, "no CRL of the certificate's issuer is at hand; the gateway's operator must add it"),
-        E::CrlExpired { .. } => (Code::RevocationUnknown, "the CRL of the certificate's issuer is out of date; the gateway's operator must renew it"),
+        E::CertExpired { .. } => (
+            Code::CertificateExpired,
+            "the signer's certificate or one of its issuers has expired; sign with a valid one",
+        ),
+        E::CertNotValidYet { .. } => {
+            (Code::CertificateExpired, "the signer's certificate or one of its issuers is not valid yet")
+        }
+        E::CertRevoked => (
+            Code::CertificateRevoked,
+            "the signer's certificate or one of its issuers is revoked; sign with another one",
+        ),
+        E::UnknownRevocationStatus => (
+            Code::RevocationUnknown,
+            "no CRL of the certificate's issuer is at hand; the gateway's operator must add it",
+        ),
+        E::CrlExpired { .. } => (
+            Code::RevocationUnknown,
+            "the CRL of the certificate's issuer is out of date; the gateway's operator must renew it",
+        ),
         E::InvalidCrlSignatureForPublicKey
         | E::IssuerNotCrlSigner
         | E::UnsupportedCrlSignatureAlgorithmContext(_)
-        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            (Code::RevocationUnknown, "the CRL of the certificate's issuer can't be trusted; the gateway's operator must replace it")
-        }
-        E::EmptyEkuExtension => (Code::CertificateUntrusted, "the signer's certificate is not for signing data (extended key usage)"),
-        E::CaUsedAsEndEntity => (Code::CertificateUntrusted, "the signer's certificate is a CA's; sign with an end-entity certificate"),
-        E::UnknownIssuer => (Code::CertificateUntrusted, "the signer's certificate does not lead to a trusted anchor; send its intermediate certificates, or have its CA added"),
-        _ => (Code::CertificateUntrusted, "the signer's certificate chain is not acceptable (RFC 5280, section 6.1)"),
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => (
+            Code::RevocationUnknown,
+            "the CRL of the certificate's issuer can't be trusted; the gateway's operator must replace it",
+        ),
+        E::EmptyEkuExtension => (
+            Code::CertificateUntrusted,
+            "the signer's certificate is not for signing data (extended key usage)",
+        ),
+        E::CaUsedAsEndEntity => (
+            Code::CertificateUntrusted,
+            "the signer's certificate is a CA's; sign with an end-entity certificate",
+        ),
+        E::UnknownIssuer => (
+            Code::CertificateUntrusted,
+            "the signer's certificate does not lead to a trusted anchor; send its intermediate certificates, or have its CA added",
+        ),
+        _ => (
+            Code::CertificateUntrusted,
+            "the signer's certificate chain is not acceptable (RFC 5280, section 6.1)",
+        ),
     };
     Refusal::new(code, reason)
 }
@@ -286,7 +338,8 @@ fn files(path: &Path, faults: &mut Vec<String>) -> Vec<(PathBuf, Vec<u8>)> {
     if path.is_dir() {
         match std::fs::read_dir(path) {
             Ok(entries) => {
-                paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_file()).collect();
+                paths =
+                    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_file()).collect();
                 paths.retain(|p| {
                     let extension = p.extension().and_then(|e| e.to_str()).unwrap_or_default();
                     matches!(extension, "pem" | "crt" | "cer" | "crl" | "der")

@@ -382,7 +382,7 @@ fn idle(state: &State, now: Timestamp) -> Result<(), NotPossible> {
         State::Sending { claim } | State::Leased { claim } if !claim.expired(now) => {
             Err(NotPossible::Claimed)
         }
-        State::Closed | State::Returned | State::Delivered => Err(NotPossible::State),
+        State::Closed | State::Returned => Err(NotPossible::State),
         _ => Ok(()),
     }
 }

@@ -46,6 +46,11 @@ impl Setup {
         setup
     }
 
+    /// The whole folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The folder of certificates and keys.
     pub fn pki(&self) -> PathBuf {
         self.folder.path().join("pki")

@@ -11,3 +11,4 @@ mod pages;
 mod support;
 mod wire;
 mod xmlsec;
+mod xwasser;

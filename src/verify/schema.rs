@@ -11,7 +11,7 @@
 
 mod catalog;
 mod codes;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mutations;

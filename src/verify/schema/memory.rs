@@ -1,6 +1,8 @@
 //! Invariant 10: what a check costs in memory. Each case runs in a process of its own, so that
 //! neither other tests nor memory kept by the allocator blur the peak.
 
+#![cfg(target_os = "linux")]
+
 use super::tests::NS;
 use super::*;
 use crate::antrag::{Application, Content, samples};

@@ -242,14 +242,14 @@ impl<'s> Pass<'_, 's> {
         if self.foreign.is_some() {
             return Ok(());
         }
+        let base64 = || self.path.last().is_some_and(|name| self.extra.base64.contains(name));
         if plain
             && length > LONG_BASE64
-            && self.path.last().is_some_and(|name| self.extra.base64.contains(name))
+            && base64()
+            && let Some(middle) = self.text.as_bytes().get(octets.clone()).and_then(base64_middle)
         {
-            if let Some(middle) = self.text.as_bytes().get(octets.clone()).and_then(base64_middle) {
-                self.found.base64.push(octets.start + middle.start..octets.start + middle.end);
-                return Ok(());
-            }
+            self.found.base64.push(octets.start + middle.start..octets.start + middle.end);
+            return Ok(());
         }
         self.text_length += length;
         if self.text_length > MAX_TEXT {

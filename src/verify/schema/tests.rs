@@ -230,3 +230,13 @@ fn checks_run_in_parallel() {
         }
     });
 }
+
+#[test]
+fn the_built_in_set_is_also_a_good_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("xsd/antrag/1.0");
+    let set = Sources::folder(&folder).and_then(|sources| Set::compile(&sources));
+    let set = set.unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert_eq!(set.namespaces().collect::<Vec<_>>(), [NS]);
+    let twice = Schemas::load(&[folder]).err().unwrap_or_default();
+    assert!(twice.len() == 1 && twice[0].contains("keep one"), "{twice:?}");
+}

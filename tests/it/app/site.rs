@@ -172,9 +172,9 @@ fn application(uuid: uuid::Uuid) -> String {
     )
 }
 
-/// Waits until `holds`, at most ten seconds.
+/// Waits until `holds`, at most thirty seconds.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -67,6 +67,7 @@ mod attacks;
 mod canonical;
 mod trusting;
 mod wellformed;
+mod whole;
 
 #[test]
 fn leaves_all_other_octets_as_they_are() {

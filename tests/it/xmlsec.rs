@@ -178,6 +178,27 @@ fn we_verify_what_xmlsec_signs() {
     );
 }
 
+/// A second oracle, for RSASSA-PSS, which xmlsec1 1.2 does not know.
+#[test]
+fn bergshamra_verifies_what_we_sign_with_pss() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::Rsa2048, |_| {});
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let (_, anchor) = x509_parser::pem::parse_x509_pem(pki.anchor.as_bytes()).unwrap();
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let document = generate::document(&mut random).with("", 0);
+        let profile = Profile { pss: true, ..profile(&mut random) };
+        let signed = String::from_utf8(signer.sign(document.as_bytes(), profile).unwrap()).unwrap();
+        let mut keys = bergshamra::KeysManager::new();
+        keys.add_trusted_cert(anchor.contents.clone());
+        let mut context = bergshamra::DsigContext::new_permissive(keys);
+        context = context.with_enabled_key_data_x509(true);
+        let result = bergshamra::verify(&context, &signed);
+        assert!(result.as_ref().is_ok_and(|result| result.is_valid()), "seed {seed} {profile:?}: {result:?}");
+    }
+}
+
 /// Why we may refuse what xmlsec1 accepts: part of the reason.
 const STRICTER: &[&str] = &[
     // libxml2 reads versions that it does not know.

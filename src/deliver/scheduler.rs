@@ -215,10 +215,9 @@ impl Scheduler {
         let lanes = self.shared.lanes();
         let all = || lanes.values().for_each(|lane| lane.look_by(Timestamp(0)));
         let one = |event: &Event| {
-            if matches!(event.state, State::Queued { .. }) {
-                if let Some(lane) = lanes.get(&event.endpoint) {
-                    lane.look_by(Timestamp(0));
-                }
+            let queued = matches!(event.state, State::Queued { .. });
+            if let Some(lane) = lanes.get(&event.endpoint).filter(|_| queued) {
+                lane.look_by(Timestamp(0));
             }
         };
         match first {
@@ -264,9 +263,7 @@ async fn heard(events: &mut Option<broadcast::Receiver<Arc<Event>>>) -> Result<A
 }
 
 fn noted(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        if error.is_panic() {
-            tracing::error!(%error, "an attempt broke down; its claim runs out and it is made again");
-        }
+    if let Some(error) = ended.err().filter(tokio::task::JoinError::is_panic) {
+        tracing::error!(%error, "an attempt broke down; its claim runs out and it is made again");
     }
 }

@@ -24,7 +24,7 @@ async fn a_message_is_listed_leased_and_closed() {
     let kreis = account("kreis", Role::Authority, &["kop:2"]);
     let id = world.laid(1).await;
     let now = Timestamp::now();
-    assert_eq!(ids(&mailbox.list(&kreis, 0, 10, now).await.unwrap()), [id.clone()]);
+    assert_eq!(ids(&mailbox.list(&kreis, 0, 10, now).await.unwrap()), std::slice::from_ref(&id));
     let (record, claim) = mailbox.lease(&kreis, &id, None, now).await.unwrap();
     assert_eq!((claim.until, claim.owner.as_str()), (now.plus(seconds(60)), "kreis"));
     assert_eq!(record.state, State::Leased { claim: claim.clone() });

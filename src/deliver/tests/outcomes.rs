@@ -192,7 +192,6 @@ async fn attachments_come_as_multipart_in_order_and_octet_by_octet() {
         let seen = authority.seen().remove(0);
         let kind = seen.header("content-type").to_owned();
         assert!(kind.starts_with("multipart/related; boundary="), "{kind}");
-        // multer reads form-data; the framing is the same.
         let boundary = kind.split("boundary=").nth(1).unwrap().split(';').next().unwrap().to_owned();
         let text = String::from_utf8_lossy(&seen.body[..300]);
         assert!(text.contains("Content-ID: <document>\r\n\r\n<antrag>x</antrag>\r\n--"), "{text}");

@@ -31,76 +31,56 @@ pub struct Meaning {
     pub retry_after: Option<u32>,
 }
 
-/// The table. Kept as one match, so that a new code does not compile without its line.
-#[must_use]
-pub fn meaning(code: Code) -> Meaning {
-    use StatusCode as H;
-    let row = |title, xoev, xta, grpc, http| Meaning { title, xoev, xta, grpc, http, retry_after: None };
-    let (bad, pre) = (Grpc::InvalidArgument, Grpc::FailedPrecondition);
-    let no: &'static [&'static str] = &[];
-    let later = |seconds, meaning| Meaning { retry_after: Some(seconds), ..meaning };
-    match code {
-        Code::NotWellFormed => row("not well-formed", &["X000"], &["9050"], bad, H::BAD_REQUEST),
-        Code::Forbidden => row("forbidden construct", &["X000"], &["9050"], bad, H::BAD_REQUEST),
-        Code::OverLimit => {
-            row("over a limit", &["X000"], &["9023"], Grpc::ResourceExhausted, H::PAYLOAD_TOO_LARGE)
+/// A row is: code, title, XÖV, XTA, gRPC, HTTP, and after how many seconds to try again.
+macro_rules! table {
+    ($($code:ident $title:literal $xoev:tt $xta:tt $grpc:ident $http:ident $($again:literal)?;)*) => {
+        /// The table. A match underneath, so that a new code does not compile without its row.
+        #[must_use]
+        pub fn meaning(code: Code) -> Meaning {
+            match code {
+                $(Code::$code => Meaning {
+                    title: $title,
+                    xoev: &$xoev,
+                    xta: &$xta,
+                    grpc: Grpc::$grpc,
+                    http: StatusCode::$http,
+                    retry_after: [$(Some($again),)? None][0],
+                },)*
+            }
         }
-        Code::NotUtf8 => row("not UTF-8", &["S001"], &["9051"], bad, H::BAD_REQUEST),
-        Code::UnknownStandard => {
-            row("unknown standard or version", &["V000"], &["9052"], bad, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::SchemaInvalid => row("schema-invalid", &["X001"], &["9050"], bad, H::UNPROCESSABLE_ENTITY),
-        Code::UnknownCode => row("unknown code", &["S011"], &["9050"], bad, H::UNPROCESSABLE_ENTITY),
-        Code::SignatureMissing => {
-            row("signature missing", &["T010"], &["9052"], bad, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::SignatureWeak => row("signature too weak", &["T010"], &["9052"], bad, H::UNPROCESSABLE_ENTITY),
-        Code::SignatureWrong => row("signature wrong", &["T011"], &["9052"], bad, H::UNPROCESSABLE_ENTITY),
-        Code::NotCovered => {
-            row("signature does not cover the message", &["T011"], &["9052"], bad, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::CertificateExpired => {
-            row("signer's certificate expired", &["T000"], &["9010"], pre, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::CertificateRevoked => {
-            row("signer's certificate revoked", &["T001"], &["9052"], pre, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::CertificateUntrusted => {
-            row("signer's certificate not trusted", &["T002"], &["9052"], pre, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::CertificateMissing => {
-            row("signer's certificate missing", &["T003"], &["9052"], pre, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::RevocationUnknown => {
-            row("revocation unknown", &["T002"], &["9052"], pre, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::NotEntitled => row("not entitled", &["T070"], &["9014"], Grpc::PermissionDenied, H::FORBIDDEN),
-        Code::ReaderDiffers => {
-            row("reader differs from the route", &["T080"], &["9014"], bad, H::UNPROCESSABLE_ENTITY)
-        }
-        Code::IdUsed => {
-            row("id used for other content", &["S100"], &["9024"], Grpc::AlreadyExists, H::CONFLICT)
-        }
-        Code::NobodyCompetent => row("nobody competent", no, &["9031"], Grpc::NotFound, H::NOT_FOUND),
-        Code::NotConnected => row("competent but not connected", no, &["9031"], pre, H::UNPROCESSABLE_ENTITY),
-        Code::Ambiguous => row("competence ambiguous", no, &["9031"], pre, H::UNPROCESSABLE_ENTITY),
-        Code::Returned => row("returned", no, &["9032"], pre, H::UNPROCESSABLE_ENTITY),
-        Code::Overloaded => {
-            later(2, row("overloaded", no, &["9030"], Grpc::Unavailable, H::SERVICE_UNAVAILABLE))
-        }
-        Code::DiskFull => later(
-            300,
-            row("disk nearly full", no, &["9030"], Grpc::ResourceExhausted, H::INSUFFICIENT_STORAGE),
-        ),
-        Code::Quota => {
-            later(5, row("quota used up", no, &["9030"], Grpc::ResourceExhausted, H::TOO_MANY_REQUESTS))
-        }
-        Code::UnknownMessage => row("unknown message", no, &["9070"], Grpc::NotFound, H::NOT_FOUND),
-        Code::LeaseLost => row("lease lost", no, &["9070"], Grpc::Aborted, H::CONFLICT),
-        Code::Internal => {
-            later(30, row("fault in the gateway", no, &["9030"], Grpc::Internal, H::INTERNAL_SERVER_ERROR))
-        }
-    }
+    };
+}
+
+table! {
+    NotWellFormed "not well-formed" ["X000"] ["9050"] InvalidArgument BAD_REQUEST;
+    Forbidden "forbidden construct" ["X000"] ["9050"] InvalidArgument BAD_REQUEST;
+    OverLimit "over a limit" ["X000"] ["9023"] ResourceExhausted PAYLOAD_TOO_LARGE;
+    NotUtf8 "not UTF-8" ["S001"] ["9051"] InvalidArgument BAD_REQUEST;
+    UnknownStandard "unknown standard or version" ["V000"] ["9052"] InvalidArgument UNPROCESSABLE_ENTITY;
+    SchemaInvalid "schema-invalid" ["X001"] ["9050"] InvalidArgument UNPROCESSABLE_ENTITY;
+    UnknownCode "unknown code" ["S011"] ["9050"] InvalidArgument UNPROCESSABLE_ENTITY;
+    SignatureMissing "signature missing" ["T010"] ["9052"] InvalidArgument UNPROCESSABLE_ENTITY;
+    SignatureWeak "signature too weak" ["T010"] ["9052"] InvalidArgument UNPROCESSABLE_ENTITY;
+    SignatureWrong "signature wrong" ["T011"] ["9052"] InvalidArgument UNPROCESSABLE_ENTITY;
+    NotCovered "message not covered" ["T011"] ["9052"] InvalidArgument UNPROCESSABLE_ENTITY;
+    CertificateExpired "certificate expired" ["T000"] ["9010"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    CertificateRevoked "certificate revoked" ["T001"] ["9052"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    CertificateUntrusted "certificate not trusted" ["T002"] ["9052"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    CertificateMissing "certificate missing" ["T003"] ["9052"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    RevocationUnknown "revocation unknown" ["T002"] ["9052"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    NotEntitled "not entitled" ["T070"] ["9014"] PermissionDenied FORBIDDEN;
+    ReaderDiffers "reader differs from the route" ["T080"] ["9014"] InvalidArgument UNPROCESSABLE_ENTITY;
+    IdUsed "id used for other content" ["S100"] ["9024"] AlreadyExists CONFLICT;
+    NobodyCompetent "nobody competent" [] ["9031"] NotFound NOT_FOUND;
+    NotConnected "competent but not connected" [] ["9031"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    Ambiguous "competence ambiguous" [] ["9031"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    Returned "returned" [] ["9032"] FailedPrecondition UNPROCESSABLE_ENTITY;
+    Overloaded "overloaded" [] ["9030"] Unavailable SERVICE_UNAVAILABLE 2;
+    DiskFull "disk nearly full" [] ["9030"] ResourceExhausted INSUFFICIENT_STORAGE 300;
+    Quota "quota used up" [] ["9030"] ResourceExhausted TOO_MANY_REQUESTS 5;
+    UnknownMessage "unknown message" [] ["9070"] NotFound NOT_FOUND;
+    LeaseLost "lease lost" [] ["9070"] Aborted CONFLICT;
+    Internal "fault in the gateway" [] ["9030"] Internal INTERNAL_SERVER_ERROR 30;
 }
 
 /// Octets of explanation sent with a refusal: it has to fit into a header list.

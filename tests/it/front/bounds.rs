@@ -208,3 +208,14 @@ async fn a_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
     assert_eq!(timeout(SOON, sending).await.unwrap().unwrap().status, 201);
     timeout(SOON, stopping).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_reload_of_the_accounts_counts_for_open_connections_too() {
+    let gateway = Gateway::start(Options::default()).await;
+    let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
+    assert_eq!(portal.get("/v1/messages/x").await.code(), "AW-0401");
+    let none = gateway.accounts.load().renewed([]);
+    gateway.accounts.store(Arc::new(none));
+    assert_eq!(portal.get("/v1/messages/x").await.code(), "AW-0140");
+    gateway.stop().await;
+}

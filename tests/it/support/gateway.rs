@@ -76,6 +76,63 @@ fn accounts(pki: &Pki, quota: Quota) -> Accounts {
     ])
 }
 
+fn verifier(pki: &Pki, crl: &str) -> Verifier {
+    let trust = Trust::load(&pki.file("signing-ca.pem"), Some(&pki.file(crl))).unwrap();
+    Verifier::new(verify::Settings {
+        limits: verify::Limits::default(),
+        rules: Arc::new(Rules::built_in()),
+        schemas: Arc::new(Schemas::load(&[]).unwrap()),
+        trust: Arc::new(trust),
+    })
+}
+
+/// The rooms over a store, up to the fronts. Nothing is pushed: no test here needs it.
+fn rooms(
+    pki: &Pki,
+    options: &Options,
+    store: &Arc<Store>,
+    accounts: Arc<ArcSwap<Accounts>>,
+    metrics: Metrics,
+) -> Front {
+    let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
+    let intake = Intake::new(intake::Parts {
+        gateway: "probe".to_owned(),
+        identifier: "gw:probe".parse().unwrap(),
+        verifier: Arc::new(ArcSwap::from_pointee(verifier(pki, options.crl))),
+        directory: directory.clone(),
+        accept: store.clone(),
+        read: store.clone(),
+        signer: Arc::new(pki.signer("signer")),
+        metrics: metrics.clone(),
+    });
+    let tls = OutboundTls {
+        ca: pki.file("ca.pem"),
+        certificate: pki.file("server.pem"),
+        key: pki.file("server.key"),
+    };
+    let deliver = Deliver::new(deliver::Parts {
+        instance: "probe-1".to_owned(),
+        read: store.clone(),
+        change: store.clone(),
+        directory: directory.clone(),
+        tls,
+        allow_private: true,
+        metrics: metrics.clone(),
+    });
+    Front::new(front::Parts {
+        intake: Arc::new(intake),
+        mailbox: Arc::new(Mailbox::new(store.clone(), store.clone(), directory.clone())),
+        steer: Arc::new(Steer::new(store.clone(), store.clone(), directory.clone())),
+        deliver: deliver.unwrap(),
+        accept: store.clone(),
+        read: store.clone(),
+        directory,
+        accounts,
+        metrics,
+        limits: options.limits.clone(),
+    })
+}
+
 impl Gateway {
     /// One of its own folder, which goes with it.
     pub async fn start(options: Options) -> Self {
@@ -92,52 +149,8 @@ impl Gateway {
         let mut settings = Settings::new(folder.join("store"));
         settings.min_free = options.min_free;
         let store = Store::open(settings, metrics.clone()).unwrap().store;
-        let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
-        let trust = Trust::load(&pki.file("signing-ca.pem"), Some(&pki.file(options.crl))).unwrap();
-        let verifier = Verifier::new(verify::Settings {
-            limits: verify::Limits::default(),
-            rules: Arc::new(Rules::built_in()),
-            schemas: Arc::new(Schemas::load(&[]).unwrap()),
-            trust: Arc::new(trust),
-        });
-        let intake = Intake::new(intake::Parts {
-            gateway: "probe".to_owned(),
-            identifier: "gw:probe".parse().unwrap(),
-            verifier: Arc::new(ArcSwap::from_pointee(verifier)),
-            directory: directory.clone(),
-            accept: store.clone(),
-            read: store.clone(),
-            signer: Arc::new(pki.signer("signer")),
-            metrics: metrics.clone(),
-        });
-        let tls = OutboundTls {
-            ca: pki.file("ca.pem"),
-            certificate: pki.file("server.pem"),
-            key: pki.file("server.key"),
-        };
-        let deliver = Deliver::new(deliver::Parts {
-            instance: "probe-1".to_owned(),
-            read: store.clone(),
-            change: store.clone(),
-            directory: directory.clone(),
-            tls,
-            allow_private: true,
-            metrics: metrics.clone(),
-        })
-        .unwrap();
         let accounts = Arc::new(ArcSwap::from_pointee(accounts(&pki, options.quota)));
-        let front = Front::new(front::Parts {
-            intake: Arc::new(intake),
-            mailbox: Arc::new(Mailbox::new(store.clone(), store.clone(), directory.clone())),
-            steer: Arc::new(Steer::new(store.clone(), store.clone(), directory.clone())),
-            deliver,
-            accept: store.clone(),
-            read: store.clone(),
-            directory,
-            accounts: accounts.clone(),
-            metrics,
-            limits: options.limits,
-        });
+        let front = rooms(&pki, &options, &store, accounts.clone(), metrics);
         let files = Files {
             certificate: pki.file("server.pem"),
             key: pki.file("server.key"),

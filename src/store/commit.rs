@@ -187,6 +187,7 @@ impl Committer {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 self.overlay.clear();
+                self.next_sequence = self.index.meta().next_sequence;
                 true
             }
             Failure::Fatal(why) => {

@@ -23,6 +23,8 @@ const COMMIT: u8 = 1;
 const VERSION: u8 = 1;
 /// Octets of a body before its changes.
 const BODY_HEAD: usize = 2 + 8 + 32 + 8;
+/// Octets of a change before its value: tag, facts added, length.
+const CHANGE_HEAD: usize = 1 + 4 + 4;
 
 /// One change within a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,32 +79,31 @@ pub(crate) struct Heading {
 
 /// Appends a frame to `out` and gives its digest, the next one's `previous`.
 pub(crate) fn write(out: &mut Vec<u8>, heading: Heading, change: &Change) -> Result<Digest, BodyFault> {
+    let sealed;
+    let (tag, added, value) = match change {
+        Change::Accepted(record) => (1_u8, 0, record.as_slice()),
+        Change::Changed(added, record) => (2, *added, record.as_slice()),
+        Change::Control(control) => {
+            sealed = codec::seal(0, control)?;
+            (3, 0, sealed.as_slice())
+        }
+    };
+    let body = BODY_HEAD + CHANGE_HEAD + value.len();
+    if body > MAX_BODY {
+        return Err(BodyFault::Shape);
+    }
+    // Both fit: they are below the bound.
+    let (length, len) = (body as u32, value.len() as u32);
     let begin = out.len();
     out.extend_from_slice(&[0; HEADER]);
     out.extend_from_slice(&[COMMIT, VERSION]);
     out.extend_from_slice(&heading.synced.to_le_bytes());
     out.extend_from_slice(&heading.previous.0);
     out.extend_from_slice(&heading.at.0.to_le_bytes());
-    let sealed;
-    let (tag, added, value) = match change {
-        Change::Accepted(record) => (1, 0, record.as_slice()),
-        Change::Changed(added, record) => (2, *added, record.as_slice()),
-        Change::Control(control) => {
-            sealed = codec::seal(0, control)?;
-            (3_u8, 0, sealed.as_slice())
-        }
-    };
     out.push(tag);
     out.extend_from_slice(&added.to_le_bytes());
-    let len = u32::try_from(value.len()).map_err(|_| BodyFault::Shape)?;
     out.extend_from_slice(&len.to_le_bytes());
     out.extend_from_slice(value);
-    let body = out.len() - begin - HEADER;
-    if body > MAX_BODY {
-        out.truncate(begin);
-        return Err(BodyFault::Shape);
-    }
-    let length = u32::try_from(body).map_err(|_| BodyFault::Shape)?;
     out[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
     out[begin + 4..begin + 12].copy_from_slice(&heading.number.to_le_bytes());
     let crc = checksum(&out[begin..begin + 12], &out[begin + HEADER..]);
@@ -156,19 +157,19 @@ impl Body {
         let mut rest = self.changes.as_slice();
         let mut out = Vec::new();
         while !rest.is_empty() {
-            if rest.len() < 9 {
+            if rest.len() < CHANGE_HEAD {
                 return Err(BodyFault::Shape);
             }
             let added = u32::try_from(number_at(rest, 1, 4)).map_err(|_| BodyFault::Shape)?;
             let len = number_at(rest, 5, 4) as usize;
-            let value = rest.get(9..9 + len).ok_or(BodyFault::Shape)?;
+            let value = rest.get(CHANGE_HEAD..CHANGE_HEAD + len).ok_or(BodyFault::Shape)?;
             out.push(match rest[0] {
                 1 => Change::Accepted(value.to_vec()),
                 2 => Change::Changed(added, value.to_vec()),
                 3 => Change::Control(codec::unseal(value)?.1),
                 tag => return Err(BodyFault::Newer(COMMIT, tag)),
             });
-            rest = &rest[9 + len..];
+            rest = &rest[CHANGE_HEAD + len..];
         }
         Ok(out)
     }

@@ -110,7 +110,7 @@ pub(crate) enum Step {
 type Counts = BTreeMap<(String, u8), u64>;
 
 /// Small enough to be kept in memory; changes only together with what is in sled.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Derived {
     meta: Meta,
     counts: Counts,
@@ -194,7 +194,7 @@ impl Index {
     }
 
     fn derived(&self) -> MutexGuard<'_, Derived> {
-        // Assigned whole after a batch went in: a poisoned lock still guards a sound value.
+        // Poisoned only by a failing engine, and then the index is given up.
         self.derived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,15 +206,18 @@ impl Index {
     /// Applies a group of commits in one batch, all or nothing.
     pub(crate) fn apply(&self, steps: &[Step], applied: u64, head: Digest) -> Result<(), IndexFault> {
         guarded(|| {
-            let mut derived = self.derived().clone();
+            // Held until the batch is in: what is in memory and what is in sled change together. After a
+            // failure the two differ, but then the index is given up anyway.
+            let mut guard = self.derived();
+            let derived = &mut *guard;
             let mut batch = sled::Batch::default();
             let mut touched = HashMap::new();
             for step in steps {
                 match step {
                     Step::Record { old, new, place } => {
-                        apply_record(&mut batch, &mut derived, &mut touched, old.as_deref(), new, place);
+                        apply_record(&mut batch, derived, &mut touched, old.as_deref(), new, place);
                     }
-                    Step::Control(control) => apply_control(&mut batch, &mut derived, control)?,
+                    Step::Control(control) => apply_control(&mut batch, derived, control)?,
                 }
             }
             for ((endpoint, state), count) in touched {
@@ -225,7 +228,6 @@ impl Index {
             let meta = codec::seal(0, &derived.meta).map_err(|f| IndexFault::Entry("the head", f))?;
             batch.insert(Key::of(kind::META).done(), meta);
             self.db.apply_batch(batch)?;
-            *self.derived() = derived;
             Ok(())
         })
     }

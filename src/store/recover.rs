@@ -30,8 +30,8 @@ const OPEN_WAIT: Duration = Duration::from_secs(8);
 /// Ledgers up to this size are walked from the beginning at each start; larger ones from the
 /// index's frame on (`amtsweg ledger verify` walks everything).
 const WALK_ALL: u64 = 256 << 20;
-/// Frames applied in one batch.
-const BATCH: usize = 256;
+/// Messages brought to the index in one batch.
+const BATCH: usize = 2048;
 
 /// How the store was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,14 +189,16 @@ fn catch_up(
 struct Replay<'i> {
     index: &'i Index,
     steps: Vec<Step>,
-    recent: HashMap<MessageId, Arc<Record>>,
+    /// The steps of this batch by message: of several changes only the first old and the last new
+    /// record count.
+    pending: HashMap<MessageId, usize>,
     last: u64,
     head: Digest,
 }
 
 impl<'i> Replay<'i> {
     fn new(index: &'i Index) -> Self {
-        Self { index, steps: Vec::new(), recent: HashMap::new(), last: 0, head: Digest::default() }
+        Self { index, steps: Vec::new(), pending: HashMap::new(), last: 0, head: Digest::default() }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -217,35 +219,33 @@ impl<'i> Replay<'i> {
                 Change::Changed(_, sealed) => (true, sealed),
             };
             let new = Arc::new(codec::decode(&sealed)?);
+            if let Some(step) = self.pending.get(&new.id).and_then(|at| self.steps.get_mut(*at)) {
+                if let Step::Record { new: last, place: lies, .. } = step {
+                    (*last, *lies) = (new, place);
+                }
+                continue;
+            }
             let old = match old.then(|| self.before(&new.id)).transpose() {
-                Ok(old) => old.flatten(),
+                Ok(old) => old,
                 Err(fault) => return Ok(Some(fault)),
             };
-            self.recent.insert(new.id.clone(), Arc::clone(&new));
+            self.pending.insert(new.id.clone(), self.steps.len());
             self.steps.push(Step::Record { old, new, place });
         }
         (self.last, self.head) = (number, head);
         if self.steps.len() >= BATCH { Ok(self.flush().err()) } else { Ok(None) }
     }
 
-    fn before(&self, id: &MessageId) -> Result<Option<Arc<Record>>, IndexFault> {
-        match self.recent.get(id) {
-            Some(record) => Ok(Some(Arc::clone(record))),
-            None => match self.index.get(id)? {
-                Some(record) => Ok(Some(Arc::new(record))),
-                None => Err(IndexFault::Inconsistent("a changed record is missing")),
-            },
-        }
+    fn before(&self, id: &MessageId) -> Result<Arc<Record>, IndexFault> {
+        let known = self.index.get(id)?.map(Arc::new);
+        known.ok_or(IndexFault::Inconsistent("a changed record is missing"))
     }
 
     fn flush(&mut self) -> Result<(), IndexFault> {
         if !self.steps.is_empty() {
             self.index.apply(&self.steps, self.last, self.head)?;
             self.steps.clear();
-            // Recent records save most look-ups; the bound keeps memory flat.
-            if self.recent.len() > 4 * BATCH {
-                self.recent.clear();
-            }
+            self.pending.clear();
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 mod crash;
 mod fixture;
-mod measure;
 mod model;
 mod ports;
 mod records;

@@ -295,3 +295,37 @@ async fn a_broken_record_is_reported_and_mended_at_the_next_start() {
     assert!(opened.recovery.rebuilt.is_some());
     assert_eq!(state(&opened.store).await, before);
 }
+
+#[tokio::test]
+async fn a_full_disk_is_survived_and_a_failing_sync_closes_the_store() {
+    use crate::store::StoreError;
+    let folder = tempfile::tempdir().unwrap();
+    // Every group makes a segment of its own, so the next file's name is known beforehand.
+    let tiny = Settings { ledger_segment: 65, ..settings(folder.path()) };
+    let store = Store::open(tiny.clone(), Metrics::default()).unwrap().store;
+    fill(&store, 0, 3).await;
+    let next = folder.path().join("ledger").join(format!("{:020}.ledger", 7));
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    let record = accepted(&store, 0).await;
+    let released = Action::Warn { detail: String::new() };
+    let change = step(&record, released, Timestamp(3000)).unwrap();
+    assert!(matches!(accept(&store, 10).await, Err(StoreError::Full)));
+    assert!(matches!(store.commit(change.clone()).await, Err(StoreError::Full)));
+    assert_eq!(store.closed(), None);
+    std::fs::remove_file(&next).unwrap();
+    // What was refused left no trace, neither in numbers nor in versions.
+    assert_eq!(accepted(&store, 10).await.sequence, 4);
+    store.commit(change).await.unwrap();
+    let before = state(&store).await;
+
+    let next = folder.path().join("ledger").join(format!("{:020}.ledger", 9));
+    std::os::unix::fs::symlink("/dev/null", &next).unwrap();
+    assert!(matches!(accept(&store, 11).await, Err(StoreError::Closed(_))));
+    assert!(matches!(accept(&store, 12).await, Err(StoreError::Closed(_))));
+    assert!(store.closed().is_some());
+    std::fs::remove_file(&next).unwrap();
+    drop(store);
+    let opened = Store::open(tiny, Metrics::default()).unwrap();
+    assert_eq!(opened.recovery.frames, 8);
+    assert_eq!(state(&opened.store).await, before);
+}

@@ -102,44 +102,38 @@ fn mutations(xml: &str) -> Vec<(String, String)> {
             add("text", cut(inside.start..inside.start, "Text"));
             add("stranger", cut(inside.start..inside.start, "<neu xmlns=\"urn:neu\"/>"));
         }
-        let tag = &xml[e.start_tag.clone()];
-        add("attribute", cut(e.start_tag.clone(), &tag.replacen('>', " neu=\"1\">", 1)));
-        add(
-            "nil",
-            cut(
-                e.start_tag.clone(),
-                &tag.replacen(
-                    '>',
-                    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:nil=\"true\">",
-                    1,
-                ),
-            ),
-        );
-        add(
-            "xsi:type",
-            cut(e.start_tag.clone(), &tag.replacen('>', " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema\" xsi:type=\"xs:string\">", 1)),
-        );
-        for attribute in tag.split(' ').skip(1).filter_map(|a| a.split_once("=\"")).map(|(key, _)| key) {
-            if attribute.starts_with("xmlns") {
-                continue;
-            }
-            let from = tag.find(&format!(" {attribute}=\"")).unwrap();
-            let value = from + attribute.len() + 3;
-            let end = value + tag[value..].find('"').unwrap();
-            let mut add = |kind: &str, tag: String| {
-                out.push((
-                    format!("@{kind} {attribute} of {name} #{number}"),
-                    cut(e.start_tag.clone(), &tag),
-                ));
-            };
-            add("delete", format!("{}{}", &tag[..from], &tag[end + 1..]));
-            add("empty", format!("{}{}", &tag[..value], &tag[end..]));
-            add("change", format!("{}x{}", &tag[..value], &tag[value..]));
-            add("rename", format!("{}x{}", &tag[..=from], &tag[from + 1..]));
-            add("space", format!("{} {} {}", &tag[..value], &tag[value..end], &tag[end..]));
-        }
+        in_tag(xml, e, number, &mut out);
     }
     out
+}
+
+/// Faults in the start tag.
+fn in_tag(xml: &str, e: &Element, number: usize, out: &mut Vec<(String, String)>) {
+    const XSI: &str = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+    let name = &e.name;
+    let tag = &xml[e.start_tag.clone()];
+    let mut add = |kind: &str, tag: String| {
+        let xml = format!("{}{tag}{}", &xml[..e.start_tag.start], &xml[e.start_tag.end..]);
+        out.push((format!("{kind} {name} #{number}"), xml));
+    };
+    add("attribute", tag.replacen('>', " neu=\"1\">", 1));
+    add("nil", tag.replacen('>', &format!(" {XSI} xsi:nil=\"true\">"), 1));
+    let xsd = "xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"";
+    add("xsi:type", tag.replacen('>', &format!(" {XSI} {xsd} xsi:type=\"xs:string\">"), 1));
+    for attribute in tag.split(' ').skip(1).filter_map(|a| a.split_once("=\"")).map(|(key, _)| key) {
+        if attribute.starts_with("xmlns") {
+            continue;
+        }
+        let from = tag.find(&format!(" {attribute}=\"")).unwrap();
+        let value = from + attribute.len() + 3;
+        let end = value + tag[value..].find('"').unwrap();
+        let mut add = |kind: &str, tag: String| add(&format!("@{kind} {attribute} of"), tag);
+        add("delete", format!("{}{}", &tag[..from], &tag[end + 1..]));
+        add("empty", format!("{}{}", &tag[..value], &tag[end..]));
+        add("change", format!("{}x{}", &tag[..value], &tag[value..]));
+        add("rename", format!("{}x{}", &tag[..=from], &tag[from + 1..]));
+        add("space", format!("{} {} {}", &tag[..value], &tag[value..end], &tag[end..]));
+    }
 }
 
 /// A signature of the right form; whether it is true is none of the schema's business.

@@ -94,10 +94,27 @@ impl Set {
     pub(super) fn check(&self, octets: &[u8], namespace: &str) -> Result<(), Refusal> {
         let text = std::str::from_utf8(octets)
             .map_err(|_| Refusal::new(Code::NotUtf8, "the document is not UTF-8; encode it so"))?;
+        // A byte order mark is no part of the document, and the two readers count it differently.
+        match text.strip_prefix('\u{feff}') {
+            None => self.check_text(text, namespace),
+            Some(text) => self.check_text(text, namespace).map_err(|mut refusal| {
+                if let Some(location) = &mut refusal.location {
+                    location.offset += 3;
+                }
+                refusal
+            }),
+        }
+    }
+
+    fn check_text(&self, text: &str, namespace: &str) -> Result<(), Refusal> {
+        let octets = text.as_bytes();
         let found = scan(text, &Extra { forms: &self.forms, base64: &self.base64, codes: &self.codes })?;
         let signed = self.signed.contains(&(namespace.to_owned(), found.root));
         let mut cuts = found.base64;
-        cuts.extend(found.signature.filter(|_| !signed));
+        if let Some(signature) = found.signature.filter(|_| !signed) {
+            cuts.retain(|cut| cut.end <= signature.start);
+            cuts.push(signature);
+        }
         let findings = |most| {
             if cuts.is_empty() {
                 self.findings(Validator::from(octets), most)

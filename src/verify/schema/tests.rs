@@ -71,6 +71,14 @@ fn a_signature_at_the_end_is_taken_whether_the_schema_has_it_or_not() {
         let at = |place: usize, what: &str| format!("{}{what}{}", &xml[..place], &xml[place..]);
         let check = |xml: String| schemas.check(xml.as_bytes(), XWASSER).map_err(|refusal| refusal.code);
         assert_eq!(check(at(end, SIGNATURE)), Ok(()), "{name}");
+        assert_eq!(
+            check(format!("\u{feff}{}", at(end, SIGNATURE))),
+            Ok(()),
+            "{name}: with a byte order mark"
+        );
+        let long = SIGNATURE
+            .replace("<ds:X509Certificate>", &format!("<ds:X509Certificate>{}", "A".repeat(200_000)));
+        assert_eq!(check(at(end, &long)), Ok(()), "{name}: a long one");
         assert_eq!(check(at(end, &SIGNATURE.repeat(2))), Err(Code::SchemaInvalid), "{name}: two");
         let first = xml.find("<nachrichtenkopf").unwrap();
         assert_eq!(check(at(first, SIGNATURE)), Err(Code::SchemaInvalid), "{name}: at the start");

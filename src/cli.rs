@@ -12,6 +12,7 @@ pub mod output;
 pub mod pki;
 pub mod report;
 pub mod route;
+pub mod schemas;
 pub mod serve;
 pub mod sign;
 pub mod status;

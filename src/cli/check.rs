@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::Args;
@@ -10,13 +9,12 @@ use serde_json::{Value, json};
 
 use super::input::{Input, read};
 use super::output::{say, say_json};
+use super::schemas::verifier;
 use super::{Done, Ended, Fault};
 use crate::domain::{Digest, Header, Timestamp};
 use crate::error::{Code, Refusal};
-use crate::verify::header::Rules;
-use crate::verify::schema::Schemas;
 use crate::verify::trust::Trust;
-use crate::verify::{Came, Limits, Settings, SignatureReport, Verifier};
+use crate::verify::{Came, Limits, SignatureReport, Verifier};
 
 /// `verify`.
 #[derive(Debug, Args)]
@@ -27,8 +25,8 @@ pub struct VerifyArgs {
     /// Certificate revocation lists (PEM or DER): a file or a folder.
     #[arg(long)]
     pub crls: Option<PathBuf>,
-    /// Check header and schema too: a folder with a schema set (catalog.xml, rules.toml); the
-    /// gateway's own schemas are always known. May be given more than once.
+    /// Check header and schema too: a folder with a schema set (catalog.xml, rules.toml) or with
+    /// several; the gateway's own schemas are always known. May be given more than once.
     #[arg(long)]
     pub schemas: Vec<PathBuf>,
     /// An attachment, in the order of the declarations; with --schemas they are compared.
@@ -44,8 +42,8 @@ pub struct VerifyArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// A folder with a schema set (catalog.xml, rules.toml); the gateway's own schemas are always
-    /// known. May be given more than once.
+    /// A folder with a schema set (catalog.xml, rules.toml) or with several; the gateway's own
+    /// schemas are always known. May be given more than once.
     #[arg(long)]
     pub schemas: Vec<PathBuf>,
     /// One JSON object: verdict, code, reason, line, column, path, header.
@@ -127,31 +125,6 @@ pub fn validate(args: &ValidateArgs) -> Done {
         }
     }
     Ok(if verdict.is_ok() { Ended::Well } else { Ended::Refused })
-}
-
-/// A verifier over the gateway's own schemas and rules and those of `schemas`.
-///
-/// # Errors
-/// When a set or its rules can't be used.
-pub fn verifier(schemas: &[PathBuf], trust: Trust) -> Result<Verifier, Fault> {
-    let mut rules = Rules::built_in();
-    for folder in schemas {
-        if !folder.is_dir() {
-            return Err(Fault::said(format!(
-                "{} is no folder; --schemas names a schema set",
-                folder.display()
-            )));
-        }
-        // A set without rules serves standards whose rules are built in.
-        rules.add_folder(folder).map_err(|faults| Fault::all("cannot use the header rules", &faults))?;
-    }
-    let sets = Schemas::load(schemas).map_err(|faults| Fault::all("cannot use the schemas", &faults))?;
-    Ok(Verifier::new(Settings {
-        limits: Limits::default(),
-        rules: Arc::new(rules),
-        schemas: Arc::new(sets),
-        trust: Arc::new(trust),
-    }))
 }
 
 /// The document, or the refusal for one over the limit.

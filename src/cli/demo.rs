@@ -115,11 +115,14 @@ struct Scene {
     stop: CancellationToken,
     reader: tokio::task::JoinHandle<()>,
     verifier: Arc<Verifier>,
+    /// The folder is this process's as long as this is open.
+    _lock: std::fs::File,
 }
 
 impl Scene {
     async fn build(args: &DemoArgs, voice: Voice) -> Result<Self, Fault> {
         Folder::check(&args.dir)?;
+        let lock = Folder::lock(&args.dir)?;
         let wish = Folder::port_of(&args.dir).unwrap_or(if args.once { 0 } else { AUTHORITY_PORT });
         let listener = authority::bind(wish).await?;
         let port = listener.local_addr().map_err(|e| Fault::said(e.to_string()))?.port();
@@ -141,7 +144,7 @@ impl Scene {
         let inbox = Inbox::open(authority::folder(&folder.path(""), "pulling"), verifier.clone())?;
         let channel = connect(&folder, app.addr(), "authority").await?;
         let reader = tokio::spawn(Reader::new(channel, inbox, patient).run(stop.clone()));
-        Ok(Self { folder, app, portal, operator, patience, stop, reader, verifier })
+        Ok(Self { folder, app, portal, operator, patience, stop, reader, verifier, _lock: lock })
     }
 
     /// Carries the messages.

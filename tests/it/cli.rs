@@ -1,5 +1,6 @@
 //! The binary as a user calls it.
 
+mod day;
 mod demo;
 mod pki_sign_verify;
 

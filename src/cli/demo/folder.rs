@@ -1,6 +1,7 @@
 //! The demo's folder: PKI, configuration, directory, samples, data. Made once, kept afterwards.
 
 use std::fmt::Write;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::cli::input::write_new;
@@ -13,7 +14,9 @@ pub const AUTHOR: &str = "psw:06000001";
 /// How the configuration of a demo begins.
 const MARK: &str = "# Made by `amtsweg demo`";
 /// What is made before the configuration.
-const BEFORE_CONFIG: [&str; 2] = ["pki", "directory"];
+const BEFORE_CONFIG: [&str; 3] = [LOCK, "pki", "directory"];
+/// Held while a demo runs in the folder.
+const LOCK: &str = ".demo.lock";
 
 /// A demo folder.
 #[derive(Clone, Debug)]
@@ -64,6 +67,25 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// Takes the folder for this process, until the file is dropped: two demos would move each
+    /// other's push URLs.
+    ///
+    /// # Errors
+    /// When another demo runs there.
+    pub fn lock(dir: &Path) -> Result<File, Fault> {
+        let path = dir.join(LOCK);
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.map_err(|e| Fault::file("write", &path, &e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Fault::said(format!(
+                "another demo runs in {}; stop it, or name another folder with --dir",
+                dir.display()
+            ))),
+            Err(TryLockError::Error(e)) => Err(Fault::file("lock", &path, &e)),
+        }
     }
 
     /// The port that push endpoints of an existing demo lead to.
@@ -213,6 +235,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let demo = dir.path().join("demo");
         Folder::check(&demo).unwrap();
+        let lock = Folder::lock(&demo).unwrap();
+        assert!(Folder::lock(&demo).unwrap_err().to_string().contains("another demo"));
+        drop(lock);
+        assert!(Folder::lock(&demo).is_ok());
         assert_eq!(Folder::port_of(&demo), None);
         let folder = Folder::prepare(&demo, 4711).unwrap();
         assert_eq!(Folder::port_of(&demo), Some(4711));

@@ -62,5 +62,5 @@ impl Inbox {
 pub fn verifier(pki: &std::path::Path) -> Result<Verifier, Fault> {
     let trust = Trust::load(&pki.join("ca.pem"), Some(&pki.join("ca.crl.pem")))
         .map_err(|faults| Fault::all("cannot use the demo's CA", &faults))?;
-    crate::cli::check::verifier(&[], trust)
+    crate::cli::schemas::verifier(&[], trust)
 }

@@ -177,3 +177,28 @@ fn validate_checks_header_and_schema_alone() {
     assert_eq!(value["code"], "AW-0110");
     exits(&amtsweg(["validate", "--schemas", &text(&desk.path("none")), &text(&desk.path("in.xml"))]), 2);
 }
+
+#[test]
+fn a_foreign_standard_is_validated_signed_and_verified_with_its_schema_set() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::env::var_os("AMTSWEG_REFERENCE")
+        .map_or_else(|| manifest.join("../shared/reference"), PathBuf::from)
+        .join("xwasser-1.0.0");
+    let Ok(examples) = std::fs::read_dir(reference.join("examples")) else {
+        println!("skipped: {} not found", reference.display());
+        return;
+    };
+    let (desk, schemas) = (Desk::new(), text(&reference));
+    let mut valid = 0;
+    for example in examples.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "xml")) {
+        if amtsweg(["validate", "--schemas", &schemas, &text(&example)]).status.code() != Some(0) {
+            continue;
+        }
+        valid += 1;
+        std::fs::copy(&example, desk.path("in.xml")).unwrap();
+        exits(&desk.sign("out.xml", &["--force"]), 0);
+        exits(&desk.verify(&desk.path("out.xml"), &["--schemas", &schemas]), 0);
+        exits(&desk.verify(&desk.path("out.xml"), &["--schemas", &text(&manifest.join("xsd"))]), 1);
+    }
+    assert!(valid > 0, "the reference holds valid examples");
+}

@@ -8,10 +8,8 @@ use crate::child::{Gateway, Setup};
 use crate::wire::Http;
 
 fn folder() -> Option<PathBuf> {
-    let reference = std::env::var_os("AMTSWEG_REFERENCE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference"),
-        PathBuf::from,
-    );
+    let reference = std::env::var_os("AMTSWEG_REFERENCE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference"), PathBuf::from);
     let folder = reference.join("xwasser-1.0.0");
     folder.is_dir().then_some(folder)
 }
@@ -20,15 +18,22 @@ fn setup(folder: &Path) -> Setup {
     let setup = Setup::new(|config| {
         let own = format!("identifiers = [\"{}\"]", crate::child::AUTHOR);
         config
-            .replace("[directory]", &format!("[schemas]\nfolders = [{:?}]\n[directory]", folder.display().to_string()))
+            .replace(
+                "[directory]",
+                &format!("[schemas]\nfolders = [{:?}]\n[directory]", folder.display().to_string()),
+            )
             .replace(&own, "identifiers = [\"psw:11113110\", \"gha:090\", \"wus:1\", \"psw:01003110\"]")
-            .replace("[\"kop:06534014\"]", "[\"psw:01003110\", \"psw:11113110\", \"olb:09000000\", \"bwv:1\"]")
+            .replace(
+                "[\"kop:06534014\"]",
+                "[\"psw:01003110\", \"psw:11113110\", \"olb:09000000\", \"bwv:1\"]",
+            )
     });
     // The example's readers are one authority of the directory, with no competence of its own.
     let authorities = setup.folder().join("directory/authorities.csv");
     let text = std::fs::read_to_string(&authorities).unwrap();
     let readers = "psw:01003110 psw:11113110 olb:09000000 bwv:1";
-    std::fs::write(&authorities, format!("{text}wasser;Wasser (Muster);{readers};marburg-mailbox\n")).unwrap();
+    std::fs::write(&authorities, format!("{text}wasser;Wasser (Muster);{readers};marburg-mailbox\n"))
+        .unwrap();
     setup
 }
 
@@ -78,7 +83,11 @@ async fn valid_examples_signed_by_us_are_taken_and_routed_by_their_reader() {
         assert!(listed.contains(reader), "{name}: {listed}");
         let unsigned = portal.post(&url, std::fs::read(&example).unwrap()).await.unwrap();
         assert_eq!(unsigned.code(), "AW-0120", "{name}");
-        let changed = String::from_utf8(signed).unwrap().replacen("nachrichtentyp listURI=\"urn", "nachrichtentyp listURI=\"urm", 1);
+        let changed = String::from_utf8(signed).unwrap().replacen(
+            "nachrichtentyp listURI=\"urn",
+            "nachrichtentyp listURI=\"urm",
+            1,
+        );
         let changed = portal.post(&url, changed).await.unwrap();
         assert_eq!(changed.code(), "AW-0122", "{name}");
     }

@@ -243,6 +243,22 @@ fn an_authority_that_is_faster_than_our_own_note_may_close() {
 }
 
 #[test]
+fn what_an_authority_has_but_never_closes_is_in_the_operators_hands() {
+    let sending = step(&record(Way::Push, 1), Action::Claim(claim(1, 10)), Timestamp(1)).unwrap();
+    let answered = Action::Succeeded { token: token(1), taken_over: false, detail: "HTTP 202".into() };
+    let delivered = step(&sending, answered, Timestamp(2)).unwrap();
+    assert_eq!(delivered.state, State::Delivered);
+    let again = step(&delivered, Action::Retry { detail: String::new() }, Timestamp(3)).unwrap();
+    assert_eq!(again.state, State::Queued { due: Timestamp(3) });
+    let aside = Action::Park { reason: ParkReason::Operator, detail: String::new() };
+    assert!(matches!(step(&delivered, aside, Timestamp(3)).unwrap().state, State::Parked { .. }));
+    assert_eq!(
+        step(&delivered, Action::Return { detail: String::new() }, Timestamp(3)).unwrap().state,
+        State::Returned
+    );
+}
+
+#[test]
 fn a_claim_that_is_void_from_the_start_is_none() {
     let now = Timestamp(10);
     let void = Action::Claim(claim(1, 10));

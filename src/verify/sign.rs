@@ -320,10 +320,8 @@ fn insert(document: Document<'_>, passed: &Passed<'_, '_>, element: &str) -> Vec
 
 /// The canonical `SignedInfo` of the document that has just been given a signature.
 fn signed_info(octets: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
-    let mut limits = Limits::default();
-    limits.octets = usize::MAX;
-    limits.depth += 8;
-    limits.elements = usize::MAX;
+    let usual = Limits::default();
+    let limits = Limits { octets: usize::MAX, elements: usize::MAX, depth: usual.depth + 8, ..usual };
     let document = Document::check(octets, &limits)?;
     let passed = pass(document, &limits, None, None)?;
     let Some(found) = &passed.signature else {

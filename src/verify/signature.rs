@@ -96,11 +96,9 @@ pub(crate) fn canonical_signed_info(
             Node::Eof => {
                 return Err(walk.refuse(Code::SignatureWrong, "the signature lacks ds:SignedInfo"));
             }
-            Node::Start if !inside => {
-                if walk.depth() == 2 && walk.is(DSIG, "SignedInfo") {
-                    inside = true;
-                    canonical.start(&walk, Some(&inherited));
-                }
+            Node::Start if !inside && walk.depth() == 2 && walk.is(DSIG, "SignedInfo") => {
+                inside = true;
+                canonical.start(&walk, Some(&inherited));
             }
             _ if inside => {
                 canonical.node(&walk, node);

@@ -51,7 +51,7 @@ impl<'d> Walk<'d> {
         }
         let (prefix, local) = split(qname, name.colon);
         let binding = self.resolve(prefix)?;
-        self.element = Element { qname, prefix, local, binding };
+        self.element = Element { qname, local, binding };
         self.push_open(qname, mark);
         if !self.attributes.is_empty() {
             self.order()?;

@@ -11,7 +11,6 @@ pub(super) const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
 pub(super) struct World {
     pub(super) pki: Pki,
-    pub(super) leaf: Leaf,
     pub(super) signer: Signer,
     pub(super) trust: Trust,
 }
@@ -22,7 +21,7 @@ impl World {
         let leaf = pki.leaf(key, |_| {});
         let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
         let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
-        Self { pki, leaf, signer, trust }
+        Self { pki, signer, trust }
     }
 
     pub(super) fn sign(&self, document: &str) -> String {

@@ -38,8 +38,6 @@ pub(crate) enum Node<'d> {
 pub(crate) struct Element<'d> {
     /// Its name as written.
     pub(crate) qname: &'d str,
-    /// Its prefix, empty when it has none.
-    pub(crate) prefix: &'d str,
     /// Its local name.
     pub(crate) local: &'d str,
     /// The number of its namespace's binding.
@@ -151,7 +149,7 @@ impl<'d> Walk<'d> {
             to: range.start,
             parent: String::new(),
             namespaces,
-            element: Element { qname: "", prefix: "", local: "", binding: NONE },
+            element: Element { qname: "", local: "", binding: NONE },
             attributes: Vec::with_capacity(16),
             tidy: false,
             open: Vec::with_capacity(32),

@@ -25,7 +25,6 @@ const DOCUMENTS: usize = 300;
 const MUTATIONS: usize = 2;
 
 struct World {
-    pki: Pki,
     leaves: Vec<(Key, Leaf, Signer)>,
     trust: Trust,
     folder: tempfile::TempDir,
@@ -50,7 +49,7 @@ impl World {
         folder.disable_cleanup(std::env::var_os("AMTSWEG_KEEP").is_some());
         let anchor = folder.path().join("anchor.pem");
         std::fs::write(&anchor, &pki.anchor).unwrap();
-        Some(Self { pki, leaves, trust, folder, anchor })
+        Some(Self { leaves, trust, folder, anchor })
     }
 
     fn ours(&self, octets: &[u8]) -> Result<(), Refusal> {
@@ -171,11 +170,7 @@ fn we_verify_what_xmlsec_signs() {
             panic!("{why} {:?}\n{}", why.location, String::from_utf8_lossy(document));
         }
     }
-    println!(
-        "verified {} documents that xmlsec1 signed ({} anchors)",
-        signed.len(),
-        world.pki.anchor.lines().count().min(1)
-    );
+    println!("verified {} documents that xmlsec1 signed", signed.len());
 }
 
 /// A second oracle, for RSASSA-PSS, which xmlsec1 1.2 does not know.
@@ -185,17 +180,18 @@ fn bergshamra_verifies_what_we_sign_with_pss() {
     let leaf = pki.leaf(Key::Rsa2048, |_| {});
     let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
     let (_, anchor) = x509_parser::pem::parse_x509_pem(pki.anchor.as_bytes()).unwrap();
-    for seed in 0..60 {
-        let mut random = Random(seed);
-        let document = generate::document(&mut random).with("", 0);
-        let profile = Profile { pss: true, ..profile(&mut random) };
+    let all = Canonicalisation::ALL.into_iter().flat_map(|c| Hash::ALL.map(|hash| (c, hash)));
+    for (canonicalisation, hash) in all {
+        // A plain document: canonical forms are held against xmlsec1 elsewhere in this file.
+        let document = "<p:r xmlns:p='urn:p' b='1' a='2'><c>Größe &amp; Länge</c></p:r>";
+        let profile = Profile { canonicalisation, hash, pss: true };
         let signed = String::from_utf8(signer.sign(document.as_bytes(), profile).unwrap()).unwrap();
         let mut keys = bergshamra::KeysManager::new();
         keys.add_trusted_cert(anchor.contents.clone());
         let mut context = bergshamra::DsigContext::new_permissive(keys);
         context = context.with_enabled_key_data_x509(true);
         let result = bergshamra::verify(&context, &signed);
-        assert!(result.as_ref().is_ok_and(|result| result.is_valid()), "seed {seed} {profile:?}: {result:?}");
+        assert!(result.as_ref().is_ok_and(|result| result.is_valid()), "{profile:?}: {result:?}");
     }
 }
 

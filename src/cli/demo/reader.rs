@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
@@ -18,6 +20,9 @@ use crate::proto::{AttachmentInfo, CloseRequest, FetchRequest, ListRequest, Mail
 const LEASE_SECONDS: u32 = 10;
 /// Octets of one document at most.
 const MAX_DOCUMENT: usize = 16 << 20;
+
+/// Messages taken at once.
+const AT_ONCE: usize = 4;
 
 /// The pulling authority.
 pub struct Reader {
@@ -60,10 +65,20 @@ impl Reader {
         let mut after = 0;
         loop {
             let page = self.client.list(ListRequest { after, limit: 100 }).await.map_err(said)?.into_inner();
-            for entry in &page.entries {
-                if self.old_enough(entry) {
-                    self.take(entry).await?;
+            let mut taking = FuturesUnordered::new();
+            for entry in page.entries {
+                if !self.old_enough(&entry) {
+                    continue;
                 }
+                if taking.len() >= AT_ONCE
+                    && let Some(taken) = taking.next().await
+                {
+                    taken?;
+                }
+                taking.push(take(self.client.clone(), self.inbox.clone(), entry));
+            }
+            while let Some(taken) = taking.next().await {
+                taken?;
             }
             if page.next_after <= after {
                 return Ok(());
@@ -78,32 +93,31 @@ impl Reader {
         let at = Timestamp(u64::try_from(at.as_millisecond()).unwrap_or(0));
         Timestamp::now().since(at) >= patience
     }
+}
 
-    async fn take(&mut self, entry: &MailboxEntry) -> Result<(), String> {
-        let request = FetchRequest { message_id: entry.message_id.clone(), lease_seconds: LEASE_SECONDS };
-        let mut stream = match self.client.fetch(request).await {
-            Ok(answer) => answer.into_inner(),
-            // Somebody else took it meanwhile (a person trying the commands): fine.
-            Err(status)
-                if status.code() == tonic::Code::Aborted || status.code() == tonic::Code::NotFound =>
-            {
-                return Ok(());
-            }
-            Err(status) => return Err(said(status)),
-        };
-        let mut coming = Coming::new(&entry.attachments);
-        while let Some(chunk) = stream.message().await.map_err(said)? {
-            if let Some(part) = chunk.part {
-                coming.part(part)?;
-            }
+/// Fetches, checks, keeps and closes one message.
+async fn take(mut client: MailboxClient<Channel>, inbox: Inbox, entry: MailboxEntry) -> Result<(), String> {
+    let request = FetchRequest { message_id: entry.message_id.clone(), lease_seconds: LEASE_SECONDS };
+    let mut stream = match client.fetch(request).await {
+        Ok(answer) => answer.into_inner(),
+        // Somebody else took it meanwhile (a person trying the commands): fine.
+        Err(status) if status.code() == tonic::Code::Aborted || status.code() == tonic::Code::NotFound => {
+            return Ok(());
         }
-        let (token, document) = coming.whole()?;
-        let id: MessageId = entry.message_id.parse().map_err(|e| format!("{e}"))?;
-        self.inbox.take(&id, document).await?;
-        let close = CloseRequest { message_id: entry.message_id.clone(), token };
-        self.client.close(close).await.map_err(said)?;
-        Ok(())
+        Err(status) => return Err(said(status)),
+    };
+    let mut coming = Coming::new(&entry.attachments);
+    while let Some(chunk) = stream.message().await.map_err(said)? {
+        if let Some(part) = chunk.part {
+            coming.part(part)?;
+        }
     }
+    let (token, document) = coming.whole()?;
+    let id: MessageId = entry.message_id.parse().map_err(|e| format!("{e}"))?;
+    inbox.take(&id, document).await?;
+    let close = CloseRequest { message_id: entry.message_id.clone(), token };
+    client.close(close).await.map_err(said)?;
+    Ok(())
 }
 
 /// A message as it comes; attachments are checked against their declarations and let go.

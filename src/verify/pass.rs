@@ -150,7 +150,7 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         }
         if let Some(canonical) = &mut self.canonical {
             canonical.node(walk, node);
-            if node == Node::Start && !walk.attributes.is_empty() {
+            if walk.qualified && node == Node::Start {
                 types(canonical, walk, &mut self.uncovered);
             }
         }
@@ -246,7 +246,7 @@ fn id_of<'d>(attribute: &super::walk::Attribute<'d>) -> Option<Cow<'d, str>> {
 
 /// Looks for prefixes that exclusive canonicalisation leaves open: those in an `xsi:type` are
 /// part of its meaning, but not visibly utilised (Exclusive XML Canonicalization, section 1.3).
-#[inline]
+#[cold]
 fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut Vec<(String, Refusal)>) {
     for attribute in &walk.attributes {
         if attribute.local != "type" || walk.namespaces.uri(attribute.binding) != XSI {

@@ -100,7 +100,7 @@ pub(crate) fn pass<'d, 'r>(
         uncovered: Vec::new(),
     };
     loop {
-        match walk.next()? {
+        match walk.step()? {
             Node::Eof => break,
             node => pass.node(&walk, node),
         }
@@ -122,7 +122,7 @@ pub(crate) fn pass<'d, 'r>(
 }
 
 impl<'d, 'r> Pass<'d, 'r, '_> {
-    #[inline]
+    #[inline(always)]
     fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
         match node {
             Node::Start => self.start(walk),
@@ -264,8 +264,8 @@ fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut
     }
 }
 
-/// Shows a node to the header picker.
-#[inline]
+/// Shows a node to the header picker. Kept apart: inlined, it would crowd out the pass without one.
+#[inline(never)]
 fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
     match node {
         Node::Start => {

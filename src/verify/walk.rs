@@ -207,8 +207,17 @@ impl<'d> Walk<'d> {
     ///
     /// # Errors
     /// AW-0101, AW-0102, AW-0103, AW-0104, with the place.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn next(&mut self) -> Result<Node<'d>, Refusal> {
+        self.step()
+    }
+
+    /// The same, built into its caller: for the one loop over the whole document.
+    ///
+    /// # Errors
+    /// As [`Walk::next`].
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> Result<Node<'d>, Refusal> {
         if self.empty {
             self.empty = false;
             self.from = self.to;

@@ -78,6 +78,15 @@ pub(crate) struct Recovered {
     pub(crate) recovery: Recovery,
 }
 
+fn how_it_stopped(marker: Option<&Marker>, empty: bool) -> Stopped {
+    match marker {
+        None if empty => Stopped::Never,
+        Some(marker) if marker.clean => Stopped::Cleanly,
+        Some(marker) if marker.same_boot() => Stopped::Killed,
+        _ => Stopped::Booted,
+    }
+}
+
 /// Brings ledger and index together. Changes nothing in the ledger.
 pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     let began = Instant::now();
@@ -87,12 +96,7 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
         return Err(OpenError::Newer { folder: root.to_owned(), format: newer.format });
     }
     let segments = ledger::segments(&root.join("ledger"))?;
-    let stopped = match &marker {
-        None if segments.is_empty() => Stopped::Never,
-        Some(marker) if marker.clean => Stopped::Cleanly,
-        Some(marker) if marker.same_boot() => Stopped::Killed,
-        _ => Stopped::Booted,
-    };
+    let stopped = how_it_stopped(marker.as_ref(), segments.is_empty());
     let mut shelf = Shelf { root: root.to_owned(), cache: settings.index_cache };
     let (found, mut rebuilt) = match shelf.distrust(stopped)? {
         Some(why) => (None, Some(why)),

@@ -20,6 +20,7 @@ pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;
+mod pem;
 pub mod proto;
 pub mod route;
 pub mod store;

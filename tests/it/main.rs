@@ -1,5 +1,8 @@
 //! Behaviour against the real server. One binary.
 
+// Tells the lints that what stands here may panic, outside of test functions too.
+#![cfg(test)]
+
 mod app;
 mod child;
 mod cli;

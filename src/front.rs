@@ -13,6 +13,7 @@ mod grpc;
 mod https;
 pub mod limits;
 mod listen;
+pub(crate) mod multipart;
 mod report;
 pub mod status;
 pub mod tls;

@@ -6,8 +6,8 @@
 //!
 //! The invariants are listed in ARCHITECTURE.md; the ones that the types enforce:
 //! only [`verify`] can make a [`verify::Verified`]; [`domain`] knows no clock, no I/O and no
-//! randomness; no transport type stands outside `front` and `deliver::client`; sled is named in
-//! `store::index` alone.
+//! randomness; no transport type stands outside `front`, `deliver::client` and `cli` (and the router
+//! of `observe::http`); sled is named in `store::index` alone. `tests/it/rooms.rs` checks it.
 
 pub mod antrag;
 pub mod app;
@@ -20,6 +20,7 @@ pub mod front;
 pub mod intake;
 pub mod mailbox;
 pub mod observe;
+mod pem;
 pub mod proto;
 pub mod route;
 pub mod store;

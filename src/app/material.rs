@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{Config, Fault};
 use crate::domain::{Account, Digest};
 use crate::front::tls;
+use crate::pem;
 use crate::route::Directory;
 use crate::verify::header::Rules;
 use crate::verify::schema::Schemas;
@@ -123,20 +122,12 @@ fn signer(config: &Config) -> Result<Signer, Vec<String>> {
 pub fn outbound(config: &Config) -> Vec<String> {
     let delivery = &config.delivery;
     let mut faults = Vec::new();
-    let mut certificates = |path: &Path| {
-        let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-        let problem = match all {
-            Ok(all) if !all.is_empty() => return Some(all),
-            Ok(_) => "holds no PEM certificate".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        faults.push(format!("{}: {problem}", path.display()));
-        None
-    };
-    let (_, chain) = (certificates(&delivery.ca), certificates(&delivery.pair.certificate));
-    let key = PrivateKeyDer::from_pem_file(delivery.pair.key.path())
-        .map_err(|error| faults.push(format!("{}: {error}", delivery.pair.key.path().display())));
-    if let (Some(chain), Ok(key)) = (chain, key) {
+    let ca = pem::certificates(&delivery.ca).map(|_| ());
+    let chain = pem::certificates(&delivery.pair.certificate);
+    let key = pem::key(delivery.pair.key.path());
+    faults
+        .extend([ca.err(), chain.as_ref().err().cloned(), key.as_ref().err().cloned()].into_iter().flatten());
+    if let (Ok(chain), Ok(key)) = (chain, key) {
         let fits = CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider());
         if let Err(error) = fits {
             faults.push(format!("{}: {error}", delivery.pair.certificate.display()));

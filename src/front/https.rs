@@ -2,7 +2,6 @@
 
 mod mailbox;
 mod messages;
-mod multipart;
 mod problem;
 mod xml;
 

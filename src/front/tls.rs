@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+
+use crate::pem;
 
 /// The files that make up a port's TLS identity.
 #[derive(Clone, Debug)]
@@ -68,12 +70,8 @@ impl Server {
 
 fn build(files: &Files, auth: ClientAuth) -> Result<ServerConfig, Vec<String>> {
     let mut faults = Vec::new();
-    let chain = keep(certificates(&files.certificate), &mut faults);
-    let key = keep(
-        PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|e| format!("{}: no PEM key: {e}", files.key.display())),
-        &mut faults,
-    );
+    let chain = keep(pem::certificates(&files.certificate), &mut faults);
+    let key = keep(pem::key(&files.key), &mut faults);
     let anchors = keep(anchors(&files.client_ca), &mut faults);
     let crls = match &files.client_crls {
         Some(path) => keep(revocation_lists(path), &mut faults),
@@ -107,19 +105,9 @@ fn keep<T>(result: Result<T, String>, faults: &mut Vec<String>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fault = |e| format!("{}: no PEM certificate: {e}", path.display());
-    let all: Vec<_> =
-        CertificateDer::pem_file_iter(path).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
-    if all.is_empty() {
-        return Err(format!("{}: holds no PEM certificate", path.display()));
-    }
-    Ok(all)
-}
-
 fn anchors(path: &Path) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in pem::certificates(path)? {
         store.add(certificate).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(store)

@@ -7,6 +7,13 @@
 //!
 //! `cargo bench --bench gateway -- [messages]`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that can't go on stops, as a test"
+)]
+
 #[path = "../it/child.rs"]
 #[allow(dead_code, reason = "the bench uses a part of what the tests use")]
 mod child;

@@ -1,13 +1,18 @@
 //! Behaviour against the real server. One binary.
 
+// Tells the lints that what stands here may panic, outside of test functions too.
+#![cfg(test)]
+
 mod app;
 mod child;
 mod cli;
 mod deploy;
+mod discretion;
 mod front;
 mod hostile;
 mod kill;
 mod pages;
+mod rooms;
 mod support;
 mod wire;
 mod xmlsec;

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use http::{StatusCode, header};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -21,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::inbox::Inbox;
 use crate::cli::Fault;
-use crate::cli::client::certificates;
 use crate::domain::MessageId;
+use crate::error::Refusal;
+use crate::front::multipart::{self, Media, Multipart};
+use crate::front::tls;
 
 /// Requests that are answered 503 before the authority is "up".
 const STARTING: usize = 6;
@@ -53,7 +53,7 @@ impl PushedTo {
         stop: CancellationToken,
     ) -> Result<Self, Fault> {
         let addr = listener.local_addr().map_err(|e| Fault::said(format!("sample authority: {e}")))?;
-        let acceptor = TlsAcceptor::from(Arc::new(server_tls(pki)?));
+        let acceptor = TlsAcceptor::from(server_tls(pki)?);
         let office = Arc::new(Office { inbox, requests: AtomicUsize::new(0) });
         let router = Router::new().route("/amtsweg/{*path}", post(take)).with_state(office);
         tokio::spawn(serve(listener, acceptor, router, stop));
@@ -61,28 +61,17 @@ impl PushedTo {
     }
 }
 
-fn server_tls(pki: &Path) -> Result<rustls::ServerConfig, Fault> {
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::pki_types::pem::PemObject;
-    let fault = |e: &dyn std::fmt::Display| Fault::said(format!("sample authority: TLS: {e}"));
-    let mut roots = rustls::RootCertStore::empty();
-    for anchor in certificates(&pki.join("ca.pem"))? {
-        roots.add(anchor).map_err(|e| fault(&e))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let clients =
-        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map_err(|e| fault(&e))?;
-    let key = PrivateKeyDer::from_pem_file(pki.join("authority-push.key")).map_err(|e| fault(&e))?;
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| fault(&e))?
-        .with_client_cert_verifier(clients)
-        .with_single_cert(certificates(&pki.join("authority-push.pem"))?, key)
-        .map_err(|e| fault(&e))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+/// Mutual TLS as the gateway's own port does it, with the identity `authority-push`.
+fn server_tls(pki: &Path) -> Result<Arc<rustls::ServerConfig>, Fault> {
+    let files = tls::Files {
+        certificate: pki.join("authority-push.pem"),
+        key: pki.join("authority-push.key"),
+        client_ca: pki.join("ca.pem"),
+        client_crls: None,
+    };
+    tls::Server::load(files, tls::ClientAuth::Required)
+        .map(|server| server.current())
+        .map_err(|faults| Fault::said(format!("sample authority: TLS: {}", faults.join("; "))))
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, router: Router, stop: CancellationToken) {
@@ -138,48 +127,39 @@ async fn take(State(office): State<Arc<Office>>, request: Request) -> Response {
 /// The document of a plain request, or the first part of a multipart one; attachments are read
 /// to their end.
 async fn document(request: Request) -> Result<Bytes, Response> {
-    let refuse = |why: String| (StatusCode::BAD_REQUEST, why).into_response();
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let boundary = boundary(kind).map(str::to_owned);
-    let body = request.into_body();
-    let Some(boundary) = boundary else { return whole(body).await.map_err(refuse) };
-    let mut parts = multer::Multipart::new(body.into_data_stream(), boundary);
-    let mut first: Option<Bytes> = None;
-    while let Some(mut part) = parts.next_field().await.map_err(|e| refuse(e.to_string()))? {
-        let mut octets = BytesMut::new();
-        while let Some(chunk) = part.chunk().await.map_err(|e| refuse(e.to_string()))? {
-            if first.is_none() {
-                octets.extend_from_slice(&chunk);
-            }
-            if octets.len() > MAX_DOCUMENT {
-                return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
-            }
-        }
-        first.get_or_insert_with(|| octets.freeze());
-    }
-    first.ok_or_else(|| refuse("no part at all".to_owned()))
-}
-
-async fn whole(body: Body) -> Result<Bytes, String> {
-    let mut chunks = body.into_data_stream();
+    let media = multipart::media(kind).map_err(unreadable)?;
+    let mut body = request.into_body();
     let mut octets = BytesMut::new();
-    while let Some(chunk) = chunks.next().await {
-        octets.extend_from_slice(&chunk.map_err(|e| e.to_string())?);
-        if octets.len() > MAX_DOCUMENT {
-            return Err("too large".to_owned());
+    let Media::Related(boundary) = media else {
+        while let Some(chunk) = multipart::next_data(&mut body).await.map_err(unreadable)? {
+            add(&mut octets, &chunk).map_err(IntoResponse::into_response)?;
         }
+        return Ok(octets.freeze());
+    };
+    let mut parts = Multipart::new(body, &boundary);
+    let mut number = 0_usize;
+    while parts.next_part().await.map_err(unreadable)?.is_some() {
+        while let Some(chunk) = parts.chunk().await.map_err(unreadable)? {
+            if number == 0 {
+                add(&mut octets, &chunk).map_err(IntoResponse::into_response)?;
+            }
+        }
+        number += 1;
     }
     Ok(octets.freeze())
 }
 
-/// The boundary of a multipart content type (RFC 2046 section 5.1.1), quoted or not.
-fn boundary(kind: &str) -> Option<&str> {
-    let mut fields = kind.split(';').map(str::trim);
-    if !fields.next()?.to_ascii_lowercase().starts_with("multipart/") {
-        return None;
+fn add(octets: &mut BytesMut, chunk: &Bytes) -> Result<(), StatusCode> {
+    if octets.len() + chunk.len() > MAX_DOCUMENT {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let value = fields.find_map(|f| f.strip_prefix("boundary="))?;
-    Some(value.trim_matches('"')).filter(|b| !b.is_empty() && b.len() <= 70)
+    octets.extend_from_slice(chunk);
+    Ok(())
+}
+
+fn unreadable(refusal: Refusal) -> Response {
+    (StatusCode::BAD_REQUEST, refusal.reason).into_response()
 }
 
 /// Binds the port that was asked for, or any free one when it is taken.
@@ -200,17 +180,4 @@ pub async fn bind(wish: u16) -> Result<TcpListener, Fault> {
 #[must_use]
 pub fn folder(dir: &Path, name: &str) -> PathBuf {
     dir.join("authorities").join(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_boundary() {
-        assert_eq!(boundary("multipart/related; type=\"text/xml\"; boundary=\"a b\""), Some("a b"));
-        assert_eq!(boundary("Multipart/Related; boundary=x"), Some("x"));
-        assert_eq!(boundary("application/xml; boundary=x"), None);
-        assert_eq!(boundary("multipart/related"), None);
-    }
 }

@@ -13,13 +13,13 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::HttpsConnector;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::address;
 use crate::deliver::OutboundTls;
+use crate::pem;
 
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
@@ -112,10 +112,9 @@ impl Identity {
     /// A sentence that names the file.
     pub(crate) fn load(files: &OutboundTls) -> Result<Self, String> {
         let identity = Self {
-            anchors: certificates(&files.ca)?,
-            chain: certificates(&files.certificate)?,
-            key: PrivateKeyDer::from_pem_file(&files.key)
-                .map_err(|error| format!("{}: no private key in PEM: {error}", files.key.display()))?,
+            anchors: pem::certificates(&files.ca)?,
+            chain: pem::certificates(&files.certificate)?,
+            key: pem::key(&files.key)?,
         };
         identity.config(None)?;
         Ok(identity)
@@ -128,7 +127,7 @@ impl Identity {
         let own;
         let anchors = match ca {
             Some(path) => {
-                own = certificates(path)?;
+                own = pem::certificates(path)?;
                 &own
             }
             None => &self.anchors,
@@ -164,11 +163,4 @@ impl Identity {
             builder.enable_all_versions().wrap_connector(connector)
         })
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fault = |error: String| format!("{}: no certificates in PEM: {error}", path.display());
-    let all = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
-    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(|error| fault(error.to_string()))?;
-    if all.is_empty() { Err(fault("the file has none".into())) } else { Ok(all) }
 }

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::messages::{MESSAGE_ID, STATE};
-use super::multipart::{Outline, next_data};
 use super::{Arguments, Id, Problem, answer, caller, no_such_method, xml};
 use crate::domain::{Account, ContentRef, MessageId, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::front::feed::{Feed, Gone};
 use crate::front::gate::Caller;
+use crate::front::multipart::{Outline, next_data};
 use crate::front::report::{entry, parse_id};
 use crate::front::{Core, MAX_RECEIPT};
 use crate::intake::store_refusal;

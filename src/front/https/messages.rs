@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::multipart::{Media, Multipart, media, next_data};
 use super::{Id, Problem, answer, caller, xml};
 use crate::domain::{Role, State as MessageState};
 use crate::error::{Code, Refusal};
 use crate::front::Core;
+use crate::front::multipart::{Media, Multipart, media, next_data};
 use crate::front::report::route;
 use crate::front::upload::{Upload, malformed};
 

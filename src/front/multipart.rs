@@ -16,7 +16,7 @@ const MAX_PREAMBLE: usize = 4 * 1024;
 
 /// What a request's `Content-Type` says about its body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Media {
+pub(crate) enum Media {
     /// An XML document alone.
     Xml,
     /// Parts with this boundary.
@@ -27,7 +27,7 @@ pub(super) enum Media {
 ///
 /// # Errors
 /// AW-0101 for everything but XML and multipart/related with a boundary.
-pub(super) fn media(content_type: &str) -> Result<Media, Refusal> {
+pub(crate) fn media(content_type: &str) -> Result<Media, Refusal> {
     let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     match kind.trim().to_ascii_lowercase().as_str() {
         "application/xml" | "text/xml" => Ok(Media::Xml),
@@ -64,13 +64,13 @@ fn boundary(parameters: &str) -> Option<String> {
 
 /// A part's head.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Its `Content-Length`, where it has one.
     pub length: Option<u64>,
 }
 
 /// Reads the parts of a body.
-pub(super) struct Multipart {
+pub(crate) struct Multipart {
     body: Body,
     buffer: BytesMut,
     delimiter: Vec<u8>,
@@ -79,7 +79,7 @@ pub(super) struct Multipart {
 }
 
 impl Multipart {
-    pub(super) fn new(body: Body, boundary: &str) -> Self {
+    pub(crate) fn new(body: Body, boundary: &str) -> Self {
         // The first delimiter has no line end before it when there is no preamble: lend it one.
         let buffer = BytesMut::from(&b"\r\n"[..]);
         Self {
@@ -95,7 +95,7 @@ impl Multipart {
     ///
     /// # Errors
     /// AW-0101 when the parts are not as RFC 2046 has them; what the body says.
-    pub(super) async fn next_part(&mut self) -> Result<Option<Head>, Refusal> {
+    pub(crate) async fn next_part(&mut self) -> Result<Option<Head>, Refusal> {
         if self.ended {
             return Ok(None);
         }
@@ -138,7 +138,7 @@ impl Multipart {
     ///
     /// # Errors
     /// As [`Multipart::next_part`].
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             match find(&self.buffer, &self.delimiter) {
                 Some(0) => {
@@ -183,7 +183,7 @@ impl Multipart {
 ///
 /// # Errors
 /// The refusal of a body that is too slow, too large or broken.
-pub(super) async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+pub(crate) async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match error.into_inner().downcast::<Refusal>() {
             Ok(refusal) => *refusal,

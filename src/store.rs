@@ -19,6 +19,7 @@ mod open;
 mod overlay;
 mod ports;
 mod recover;
+mod room;
 mod stage;
 mod steps;
 #[cfg(test)]

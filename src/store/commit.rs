@@ -135,6 +135,12 @@ impl Committer {
         false
     }
 
+    /// Gives the room ahead of the files' ends back.
+    pub(crate) fn finish(&mut self) -> std::io::Result<()> {
+        self.content.finish()?;
+        self.ledger.finish()
+    }
+
     /// Number and digest of the last frame on disk.
     pub(crate) fn end(&self) -> (u64, Digest) {
         (self.ledger.last, self.ledger.head)

@@ -18,6 +18,7 @@ use crate::domain::{ContentRef, Digest};
 use crate::observe::Metrics;
 
 use super::ledger::sync_folder;
+use super::room::{self, Room};
 use super::{ContentReader, StoreError};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
@@ -62,12 +63,13 @@ pub(crate) struct Segments {
     file: Option<File>,
     number: u64,
     len: u64,
+    room: Room,
     pending: Vec<u8>,
 }
 
 impl Segments {
-    /// Continues behind the last octet that a record names, if the segment ends there. If it
-    /// doesn't (a group that was never acknowledged), nothing is cut: a new segment is begun.
+    /// Continues behind the last octet that a record names, if only room follows there. If
+    /// anything else does (a group that was never acknowledged), it stays: a new segment is begun.
     pub(crate) fn open(root: &Path, end: (u64, u64), bound: u64) -> std::io::Result<Self> {
         let folder = segments_folder(root);
         let mut highest = 0;
@@ -76,13 +78,27 @@ impl Segments {
             let number = name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse().ok());
             highest = highest.max(number.unwrap_or(0));
         }
-        let mut segments = Self { folder, bound, file: None, number: highest, len: 0, pending: Vec::new() };
+        let mut segments = Self {
+            folder,
+            bound,
+            file: None,
+            number: highest,
+            len: 0,
+            room: Room::default(),
+            pending: Vec::new(),
+        };
         if highest > 0 && highest == end.0 {
             let path = segment_path(&segments.folder, highest);
             let file = OpenOptions::new().read(true).write(true).open(path)?;
-            if file.metadata()?.len() == end.1 {
+            let len = file.metadata()?.len();
+            let mut room = Room::of(len);
+            let written = room::written(&file, end.1.min(len))?;
+            if written == end.1 {
                 segments.len = end.1;
+                segments.room = room;
                 segments.file = Some(file);
+            } else {
+                room.give_back(&file, written)?;
             }
         }
         Ok(segments)
@@ -93,12 +109,17 @@ impl Segments {
         self.pending.clear();
         let need = octets as u64 + entries as u64 * ENTRY_HEAD;
         if self.file.is_none() || (self.len + need > self.bound && self.len > SEGMENT_HEAD) {
+            self.finish()?;
             let number = self.number + 1;
             self.file = Some(create(&self.folder, number)?);
             self.number = number;
             self.len = SEGMENT_HEAD;
+            self.room = Room::of(SEGMENT_HEAD);
         }
-        Ok(())
+        match &self.file {
+            Some(file) => self.room.prepare(file, self.len, need, self.bound),
+            None => Ok(()),
+        }
     }
 
     /// Lays octets out in the group; gives where they will lie.
@@ -120,10 +141,16 @@ impl Segments {
         let Some(file) = &self.file else { return Ok(()) };
         if let Err(fault) = file.write_all_at(&self.pending, self.len) {
             file.set_len(self.len)?;
+            self.room = Room::of(self.len);
             return Err(fault);
         }
         self.len += self.pending.len() as u64;
         Ok(())
+    }
+
+    /// Gives the room ahead back: at a clean stop, and before the next segment begins.
+    pub(crate) fn finish(&mut self) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| self.room.give_back(file, self.len))
     }
 
     /// Makes it durable. After an error the caller must not go on.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::Digest;
 
 use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
+use super::room::{self, Room};
 
 mod read;
 
@@ -103,6 +104,8 @@ pub struct Summary {
     pub octets: u64,
     /// Octets behind the last intact frame: a write that was never finished, or is under way.
     pub torn: u64,
+    /// Octets behind those: room kept for the next frames, all zero.
+    pub room: u64,
 }
 
 /// Walks all frames of the ledger in `folder` (`…/ledger`) and checks numbers, checksums and
@@ -186,7 +189,15 @@ pub(crate) fn walk(
     mut visit: impl FnMut(u64, &Digest, &Body, Place) -> Result<(), BodyFault>,
 ) -> Result<Summary, LedgerFault> {
     let Some(first) = segments.first() else {
-        return Ok(Summary { segments: 0, frames: 0, last: 0, head: Digest::default(), octets: 0, torn: 0 });
+        return Ok(Summary {
+            segments: 0,
+            frames: 0,
+            last: 0,
+            head: Digest::default(),
+            octets: 0,
+            torn: 0,
+            room: 0,
+        });
     };
     let mut sum = Summary {
         segments: segments.len(),
@@ -195,6 +206,7 @@ pub(crate) fn walk(
         head: first.previous,
         octets: 0,
         torn: 0,
+        room: 0,
     };
     for (at, segment) in segments.iter().enumerate() {
         if segment.first != sum.last + 1 || segment.previous != sum.head {
@@ -207,14 +219,25 @@ pub(crate) fn walk(
             if at + 1 < segments.len() {
                 return Err(damaged(&segment.path, end, format!("frame {expected} is broken")));
             }
+            let written = written(&segment.path, end)?.min(segment.len);
+            sum.room = segment.len - written;
+            if written == end {
+                continue;
+            }
             if let Some(later) = later_frame(segment, end, expected)? {
                 let why = format!("frame {expected} is broken, but was on disk before frame {later}");
                 return Err(damaged(&segment.path, end, why));
             }
-            sum.torn = segment.len - end;
+            sum.torn = written - end;
         }
     }
     Ok(sum)
+}
+
+/// Where what was written behind `from` ends.
+fn written(path: &Path, from: u64) -> Result<u64, LedgerFault> {
+    let file = File::open(path).map_err(io(path))?;
+    room::written(&file, from).map_err(io(path))
 }
 
 /// Walks one segment to its end or to the first frame that isn't whole; gives that offset.
@@ -297,6 +320,7 @@ pub(crate) struct Writer {
     folder: PathBuf,
     file: File,
     len: u64,
+    room: Room,
     empty: bool,
     bound: u64,
     /// Number of the present segment's first frame.
@@ -323,6 +347,7 @@ impl Writer {
                 folder: folder.to_owned(),
                 file,
                 len: SEGMENT_HEAD,
+                room: Room::of(SEGMENT_HEAD),
                 empty: true,
                 bound,
                 segment: 1,
@@ -332,14 +357,14 @@ impl Writer {
         };
         let path = &segment.path;
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(io(path))?;
-        let len = segment.len - end.torn;
+        let len = segment.len - end.torn - end.room;
+        let mut room = Room::of(segment.len);
         if end.torn > 0 {
-            file.set_len(len).map_err(io(path))?;
-            file.sync_all().map_err(io(path))?;
+            room.give_back(&file, len).map_err(io(path))?;
         }
         let empty = len == SEGMENT_HEAD;
         let (folder, segment) = (folder.to_owned(), segment.first);
-        Ok(Self { folder, file, len, empty, bound, segment, last: end.last, head: end.head })
+        Ok(Self { folder, file, len, room, empty, bound, segment, last: end.last, head: end.head })
     }
 
     /// Appends whole frames; a group never spans two segments. Gives the segment and the offset
@@ -348,13 +373,17 @@ impl Writer {
     pub(crate) fn append(&mut self, frames: &[u8], last: u64, head: Digest) -> std::io::Result<(u64, u64)> {
         let grown = self.len + frames.len() as u64;
         if grown > self.bound && !self.empty {
+            self.finish()?;
             self.file = create(&self.folder, self.last + 1, &self.head)?;
             self.segment = self.last + 1;
             self.len = SEGMENT_HEAD;
+            self.room = Room::of(SEGMENT_HEAD);
             self.empty = true;
         }
+        self.room.prepare(&self.file, self.len, frames.len() as u64, self.bound)?;
         if let Err(fault) = self.file.write_all_at(frames, self.len) {
             self.file.set_len(self.len)?;
+            self.room = Room::of(self.len);
             return Err(fault);
         }
         let begin = (self.segment, self.len);
@@ -363,6 +392,12 @@ impl Writer {
         self.last = last;
         self.head = head;
         Ok(begin)
+    }
+
+    /// Gives the room ahead back: at a clean stop, and before the next segment begins, since only
+    /// the last one may have any.
+    pub(crate) fn finish(&mut self) -> std::io::Result<()> {
+        self.room.give_back(&self.file, self.len)
     }
 
     /// Makes everything appended durable. After an error the state on disk is unknown: the

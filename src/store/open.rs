@@ -281,6 +281,7 @@ fn work(
     let clean = committer.run(&mut requests);
     let shared = Arc::clone(&committer.shared);
     let (last, head) = committer.end();
+    let tidy = clean && committer.finish().is_ok();
     // Ends the applier once it has done what it has.
     drop(committer);
     let applied = applying.join().is_ok() && shared.health.closed().is_none();
@@ -290,7 +291,7 @@ fn work(
         refuse(request, shared.health.fault());
     }
     let index = shared.take_index();
-    if clean && applied {
+    if tidy && applied {
         let closed = index.map(Index::close);
         let written = match closed {
             Some(Ok(())) => Marker::new(true, last, &head).write(&shared.root).map_err(|e| e.to_string()),

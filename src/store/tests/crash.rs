@@ -147,14 +147,18 @@ async fn a_cut_ledger_gives_the_state_before_the_cut() {
     let store = open(folder.path()).store;
     let mut states = vec![state(&store).await];
     let segment = folder.path().join("ledger/00000000000000000001.ledger");
-    let mut ends = vec![std::fs::metadata(&segment).unwrap().len()];
+    // Of the frames: the file reaches further, with room for the next ones.
+    let end = || ledger::verify(&folder.path().join("ledger")).unwrap().octets;
+    let mut ends = vec![end()];
     for n in 0..6 {
         accepted(&store, n).await;
         states.push(state(&store).await);
-        ends.push(std::fs::metadata(&segment).unwrap().len());
+        ends.push(end());
     }
+    assert!(std::fs::metadata(&segment).unwrap().len() > end(), "there is room ahead");
     // As if killed right after the index had written everything out.
     store.close().await;
+    assert_eq!(std::fs::metadata(&segment).unwrap().len(), end(), "a clean stop gives it back");
     let marker = folder.path().join("state.json");
     let text = std::fs::read_to_string(&marker).unwrap();
     std::fs::write(&marker, text.replace("\"clean\": true", "\"clean\": false")).unwrap();
@@ -188,8 +192,13 @@ async fn a_torn_end_is_cut_but_damage_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let (image, before) = killed(folder.path()).await;
     let path = image.path().join("ledger/00000000000000000001.ledger");
-    let good = std::fs::read(&path).unwrap();
-    let torn = [good.as_slice(), &[9; 500]].concat();
+    let room = std::fs::read(&path).unwrap();
+    let end = usize::try_from(ledger::verify(&image.path().join("ledger")).unwrap().octets).unwrap();
+    let good = room[..end].to_vec();
+    assert!(room.len() > end && room[end..].iter().all(|octet| *octet == 0));
+    // A write that was never finished lies in the room ahead.
+    let mut torn = room;
+    torn[end..end + 500].fill(9);
     std::fs::write(&path, &torn).unwrap();
     let opened = open(image.path());
     assert_eq!(opened.recovery.torn, 500);

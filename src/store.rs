@@ -20,6 +20,7 @@ mod overlay;
 mod ports;
 mod recover;
 mod stage;
+mod steps;
 #[cfg(test)]
 mod tests;
 

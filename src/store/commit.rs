@@ -1,18 +1,18 @@
 //! The committer: the one thread that writes. It takes all that is queued as a group, validates
 //! each change against the newest record, appends content, then ledger, syncs both in this order,
-//! and hands the group to the applier. Nothing is acknowledged before.
+//! answers, and hands the group to the applier. Nothing is acknowledged before it is synced.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
 
 use super::accept::Draft;
-use super::apply::{Group, Reply};
+use super::apply::Group;
 use super::codec;
 use super::content::Segments;
 use super::frame::{self, Change, Heading};
@@ -20,7 +20,7 @@ use super::index::{Index, IndexFault, Step};
 use super::ledger::{Place, Writer};
 use super::open::Shared;
 use super::overlay::Overlay;
-use super::{Acceptance, StoreError};
+use super::{Acceptance, StagedFile, StoreError};
 
 /// Octets of content of a group at most, so that one group does not hold up the rest.
 const GROUP_OCTETS: usize = 4 << 20;
@@ -61,9 +61,43 @@ impl Failure {
     }
 }
 
+/// Who waits for what.
+enum Reply {
+    /// For an acceptance; `true`: the message was there before.
+    Accept(oneshot::Sender<Result<Acceptance, StoreError>>, Arc<Record>, bool),
+    /// For a change.
+    Change(oneshot::Sender<Result<Arc<Record>, StoreError>>, Arc<Record>),
+    /// For an operator's setting.
+    Control(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Reply {
+    /// Tells that it is on disk. Whoever went away meanwhile needs no answer.
+    fn done(self) {
+        match self {
+            Self::Accept(to, record, true) => drop(to.send(Ok(Acceptance::Again(record)))),
+            Self::Accept(to, record, false) => drop(to.send(Ok(Acceptance::New(record)))),
+            Self::Change(to, record) => drop(to.send(Ok(record))),
+            Self::Control(to) => drop(to.send(Ok(()))),
+        }
+    }
+
+    /// Tells that it failed.
+    fn failed(self, fault: StoreError) {
+        match self {
+            Self::Accept(to, ..) => drop(to.send(Err(fault))),
+            Self::Change(to, ..) => drop(to.send(Err(fault))),
+            Self::Control(to) => drop(to.send(Err(fault))),
+        }
+    }
+}
+
 /// A group in the making.
 struct Build {
     group: Group,
+    replies: Vec<Reply>,
+    /// Files that the group's records name.
+    files: Vec<StagedFile>,
     frames: Vec<u8>,
     at: Timestamp,
     room: bool,
@@ -77,7 +111,8 @@ pub(crate) struct Committer {
     pub(crate) content: Segments,
     pub(crate) overlay: Overlay,
     pub(crate) next_sequence: u64,
-    pub(crate) applied: Arc<AtomicU64>,
+    /// The last frame that the index has.
+    pub(crate) applied: watch::Receiver<u64>,
     pub(crate) applier: SyncSender<Group>,
     pub(crate) group_max: usize,
     /// Reused for the frames of each group.
@@ -112,7 +147,7 @@ impl Committer {
             requests.into_iter().for_each(|r| refuse(r, self.shared.health.fault()));
             return false;
         }
-        self.overlay.prune(self.applied.load(Ordering::Acquire));
+        self.overlay.prune(*self.applied.borrow());
         let (entries, octets) =
             requests.iter().map(Request::inline).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         if entries > 0
@@ -125,21 +160,19 @@ impl Committer {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { mut group, frames, .. } = build;
+        let Build { group, replies, mut files, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
-            let replies = std::mem::take(&mut group.replies);
             if matches!(failure, Failure::Full) {
-                group.files.iter_mut().for_each(|file| file.kept = false);
+                files.iter_mut().for_each(|file| file.kept = false);
             }
             return self.fail(failure, replies, Vec::new());
         }
+        // Who reads after his answer finds it: readers wait for this frame.
+        self.shared.synced.store(group.last, Ordering::Release);
         self.shared.metrics.committed(group.steps.len(), self.frames.len(), began.elapsed());
-        if let Err(gone) = self.applier.send(group) {
-            gone.0.replies.into_iter().for_each(|r| r.failed(self.shared.health.fault()));
-            return false;
-        }
-        true
+        replies.into_iter().for_each(Reply::done);
+        group.steps.is_empty() || self.applier.send(group).is_ok()
     }
 
     fn build(&mut self, requests: &[Request]) -> Build {
@@ -148,7 +181,7 @@ impl Committer {
         let accepts = requests.iter().any(|r| matches!(r, Request::Accept(..)));
         let group = Group { last: self.ledger.last, head: self.ledger.head, ..Group::default() };
         let room = !accepts || self.shared.files.room().is_ok();
-        Build { group, frames, at: Timestamp::now(), room }
+        Build { group, replies: Vec::new(), files: Vec::new(), frames, at: Timestamp::now(), room }
     }
 
     /// Content, then ledger, each synced before the next.
@@ -161,7 +194,7 @@ impl Committer {
             self.content.sync().map_err(|e| Failure::Fatal(format!("syncing content failed: {e}")))?;
         }
         // From here on a frame that names the files may reach the disk.
-        build.group.files.iter_mut().for_each(|file| file.kept = true);
+        build.files.iter_mut().for_each(|file| file.kept = true);
         let (last, head) = (build.group.last, build.group.head);
         let appended = self.ledger.append(&build.frames, last, head);
         let (segment, begin) = appended.map_err(|e| Failure::of("writing the ledger", &e))?;
@@ -180,7 +213,7 @@ impl Committer {
             Failure::Full => {
                 // Records of this group stand in the overlay: once the index has all that is on
                 // disk, the overlay can be forgotten.
-                while self.applied.load(Ordering::Acquire) < self.ledger.last {
+                while *self.applied.borrow() < self.ledger.last {
                     if self.shared.health.closed().is_some() {
                         break;
                     }
@@ -206,17 +239,17 @@ impl Committer {
     fn plan(&mut self, request: Request, build: &mut Build) {
         match request {
             Request::Accept(draft, to) => match self.plan_accept(*draft, build) {
-                Ok((record, again)) => build.group.replies.push(Reply::Accept(to, record, again)),
+                Ok((record, again)) => build.replies.push(Reply::Accept(to, record, again)),
                 Err(fault) => drop(to.send(Err(fault))),
             },
             Request::Change(next, to) => match self.plan_change(*next, build) {
-                Ok((record, added)) => build.group.replies.push(Reply::Change(to, record, added)),
+                Ok(record) => build.replies.push(Reply::Change(to, record)),
                 Err(fault) => drop(to.send(Err(fault))),
             },
             Request::Control(control, to) => match self.frame(build, &Change::Control(control.clone())) {
                 Ok(_) => {
                     build.group.steps.push(Step::Control(control));
-                    build.group.replies.push(Reply::Control(to));
+                    build.replies.push(Reply::Control(to));
                 }
                 Err(fault) => drop(to.send(Err(fault))),
             },
@@ -257,11 +290,11 @@ impl Committer {
         let sealed = codec::encode(&draft.record).map_err(unwritable)?;
         let place = self.frame(build, &Change::Accepted(sealed))?;
         self.next_sequence += 1;
-        build.group.files.append(&mut draft.files);
-        Ok((self.step(build, None, draft.record, place), false))
+        build.files.append(&mut draft.files);
+        Ok((self.step(build, (None, 1), draft.record, place), false))
     }
 
-    fn plan_change(&mut self, next: Record, build: &mut Build) -> Result<(Arc<Record>, u32), StoreError> {
+    fn plan_change(&mut self, next: Record, build: &mut Build) -> Result<Arc<Record>, StoreError> {
         let old = self.current(&next.id)?.ok_or(StoreError::Unknown)?;
         if old.version.checked_add(1) != Some(next.version) {
             return Err(StoreError::Conflict);
@@ -274,17 +307,18 @@ impl Committer {
         let added = u32::try_from(added).unwrap_or(u32::MAX);
         let sealed = codec::encode(&next).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
-        Ok((self.step(build, Some(old), next, place), added))
+        Ok(self.step(build, (Some(old), added), next, place))
     }
 
     fn step(
         &mut self,
         build: &mut Build,
-        old: Option<Arc<Record>>,
+        (old, added): (Option<Arc<Record>>, u32),
         new: Record,
         place: Place,
     ) -> Arc<Record> {
         let new = Arc::new(new);
+        build.group.events.push((Arc::clone(&new), added));
         self.overlay.put(build.group.last, &new, old.is_none());
         build.group.steps.push(Step::Record { old, new: Arc::clone(&new), place });
         new

@@ -6,17 +6,18 @@
 //! wrote: such frames were never acknowledged and are cut off. Anything else that doesn't fit is
 //! damage, and stops the start.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::{Digest, MessageId, Record};
+use crate::domain::Digest;
 
-use super::codec;
-use super::frame::{self, Body, BodyFault, Change, HEADER, MAX_BODY};
+use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
+
+mod read;
+
+pub(crate) use read::Reader;
 
 const MAGIC: &[u8; 8] = b"AMTSLEDG";
 /// Version of the segment's layout.
@@ -387,70 +388,4 @@ fn create(folder: &Path, first: u64, previous: &Digest) -> std::io::Result<File>
     file.sync_all()?;
     sync_folder(folder)?;
     Ok(file)
-}
-
-/// Segment files kept open for reading at most.
-const OPEN_SEGMENTS: usize = 64;
-
-/// Reads single records.
-pub(crate) struct Reader {
-    folder: PathBuf,
-    files: Mutex<HashMap<u64, Arc<File>>>,
-}
-
-/// Why a record can't be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadFault {
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    #[error("its frame fails its checksum")]
-    Checksum,
-    #[error("{0}")]
-    Body(#[from] BodyFault),
-    #[error("{0}")]
-    Record(#[from] codec::CodecFault),
-    #[error("its frame is another message's")]
-    Another,
-}
-
-impl Reader {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), files: Mutex::default() }
-    }
-
-    fn file(&self, segment: u64) -> std::io::Result<Arc<File>> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = files.get(&segment) {
-            return Ok(Arc::clone(file));
-        }
-        let file = Arc::new(File::open(segment_path(&self.folder, segment))?);
-        if files.len() >= OPEN_SEGMENTS {
-            files.clear();
-        }
-        files.insert(segment, Arc::clone(&file));
-        Ok(file)
-    }
-
-    /// The record of `id` in the frame at `place`.
-    pub(crate) fn record(&self, place: Place, id: &MessageId) -> Result<Record, ReadFault> {
-        let len = place.len as usize;
-        if len < HEADER || len > HEADER + MAX_BODY {
-            return Err(ReadFault::Checksum);
-        }
-        let mut frame = vec![0; len];
-        self.file(place.segment)?.read_exact_at(&mut frame, place.offset)?;
-        let Some((head, body)) = frame.split_first_chunk::<HEADER>() else { return Err(ReadFault::Checksum) };
-        if frame::head(head).0 != body.len() || !frame::intact(head, body) {
-            return Err(ReadFault::Checksum);
-        }
-        for change in Body::read(body)?.changes()? {
-            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                let record = codec::decode(&sealed)?;
-                if record.id == *id {
-                    return Ok(record);
-                }
-            }
-        }
-        Err(ReadFault::Another)
-    }
 }

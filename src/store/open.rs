@@ -24,7 +24,7 @@ use super::{StoreError, apply};
 /// Events kept for a slow watcher.
 const EVENTS: usize = 4096;
 /// Groups on their way to the index at most.
-const GROUPS: usize = 2;
+const GROUPS: usize = 16;
 /// How long a start waits for a predecessor that is still dying.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How long a stop waits for readers.
@@ -138,6 +138,8 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) metrics: Metrics,
     pub(crate) files: Arc<Files>,
+    /// The last frame on disk.
+    pub(crate) synced: AtomicU64,
 }
 
 impl Shared {
@@ -178,6 +180,8 @@ impl Shared {
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Sender<Request>,
+    /// The last frame that the index has.
+    pub(crate) applied: watch::Receiver<u64>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -215,8 +219,9 @@ impl Store {
             events: broadcast::Sender::new(EVENTS),
             metrics,
             files,
+            synced: AtomicU64::new(ledger.last),
         });
-        let applied = Arc::new(AtomicU64::new(ledger.last));
+        let (applying_at, applied) = watch::channel(ledger.last);
         let (applier, groups) = std::sync::mpsc::sync_channel(GROUPS);
         let (queue, requests) = mpsc::channel(settings.queue.max(1));
         let (stopped, stopped_seen) = watch::channel(false);
@@ -227,21 +232,21 @@ impl Store {
             content,
             overlay: Overlay::default(),
             next_sequence: meta.next_sequence,
-            applied: Arc::clone(&applied),
+            applied: applied.clone(),
             applier,
             group_max: settings.group_max.max(1),
             frames: Vec::new(),
         };
         let applying = spawn("store-apply", {
             let shared = Arc::clone(&shared);
-            move || apply::run(&shared, &index, &applied, &groups)
+            move || apply::run(&shared, &index, &applying_at, &groups)
         })?;
         spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
         spawn("store-sweep", {
             let shared = Arc::clone(&shared);
             move || sweep(&shared)
         })?;
-        Ok(Opened { store: Arc::new(Self { shared, queue, stopped: stopped_seen }), recovery })
+        Ok(Opened { store: Arc::new(Self { shared, queue, applied, stopped: stopped_seen }), recovery })
     }
 
     /// Finishes all that is queued, refuses what comes after, and marks a clean stop. The folder

@@ -1,6 +1,7 @@
 //! The ports, on top of the committer's queue, the index and the content.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
@@ -33,7 +34,11 @@ impl Store {
         &self,
         f: impl FnOnce(&Index) -> Result<T, IndexFault> + Send + 'static,
     ) -> Result<T, StoreError> {
+        // What was acknowledged before this moment is to be seen.
+        let synced = self.shared.synced.load(Ordering::Acquire);
         let index = self.shared.index()?;
+        let mut applied = self.applied.clone();
+        applied.wait_for(|applied| *applied >= synced).await.map_err(|_| self.shared.health.fault())?;
         let asked = tokio::task::spawn_blocking(move || f(&index)).await;
         let answer = asked.map_err(|_| StoreError::from(IndexFault::Panicked))?;
         answer.map_err(|fault| {

@@ -6,7 +6,6 @@
 //! were never synced). A start that dies while it opens the index leaves a note, so that a
 //! damaged index can't bring the process down twice.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -20,6 +19,7 @@ use super::index::{Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment, Summary};
 use super::marker::{self, Marker};
 use super::open::{OpenError, Settings, io};
+use super::steps::Steps;
 
 /// Present while an index is being opened.
 const OPENING: &str = "index.opening";
@@ -78,6 +78,15 @@ pub(crate) struct Recovered {
     pub(crate) recovery: Recovery,
 }
 
+fn how_it_stopped(marker: Option<&Marker>, empty: bool) -> Stopped {
+    match marker {
+        None if empty => Stopped::Never,
+        Some(marker) if marker.clean => Stopped::Cleanly,
+        Some(marker) if marker.same_boot() => Stopped::Killed,
+        _ => Stopped::Booted,
+    }
+}
+
 /// Brings ledger and index together. Changes nothing in the ledger.
 pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     let began = Instant::now();
@@ -87,12 +96,7 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
         return Err(OpenError::Newer { folder: root.to_owned(), format: newer.format });
     }
     let segments = ledger::segments(&root.join("ledger"))?;
-    let stopped = match &marker {
-        None if segments.is_empty() => Stopped::Never,
-        Some(marker) if marker.clean => Stopped::Cleanly,
-        Some(marker) if marker.same_boot() => Stopped::Killed,
-        _ => Stopped::Booted,
-    };
+    let stopped = how_it_stopped(marker.as_ref(), segments.is_empty());
     let mut shelf = Shelf { root: root.to_owned(), cache: settings.index_cache };
     let (found, mut rebuilt) = match shelf.distrust(stopped)? {
         Some(why) => (None, Some(why)),
@@ -188,17 +192,14 @@ fn catch_up(
 /// Applies frames to an index, many in a batch.
 struct Replay<'i> {
     index: &'i Index,
-    steps: Vec<Step>,
-    /// The steps of this batch by message: of several changes only the first old and the last new
-    /// record count.
-    pending: HashMap<MessageId, usize>,
+    steps: Steps,
     last: u64,
     head: Digest,
 }
 
 impl<'i> Replay<'i> {
     fn new(index: &'i Index) -> Self {
-        Self { index, steps: Vec::new(), pending: HashMap::new(), last: 0, head: Digest::default() }
+        Self { index, steps: Steps::default(), last: 0, head: Digest::default() }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -219,33 +220,28 @@ impl<'i> Replay<'i> {
                 Change::Changed(_, sealed) => (true, sealed),
             };
             let new = Arc::new(codec::decode(&sealed)?);
-            if let Some(step) = self.pending.get(&new.id).and_then(|at| self.steps.get_mut(*at)) {
-                if let Step::Record { new: last, place: lies, .. } = step {
-                    (*last, *lies) = (new, place);
-                }
-                continue;
-            }
             let old = match old.then(|| self.before(&new.id)).transpose() {
                 Ok(old) => old,
                 Err(fault) => return Ok(Some(fault)),
             };
-            self.pending.insert(new.id.clone(), self.steps.len());
             self.steps.push(Step::Record { old, new, place });
         }
         (self.last, self.head) = (number, head);
-        if self.steps.len() >= BATCH { Ok(self.flush().err()) } else { Ok(None) }
+        if self.steps.as_slice().len() >= BATCH { Ok(self.flush().err()) } else { Ok(None) }
     }
 
     fn before(&self, id: &MessageId) -> Result<Arc<Record>, IndexFault> {
-        let known = self.index.get(id)?.map(Arc::new);
+        let known = match self.steps.newest(id) {
+            Some(record) => Some(record),
+            None => self.index.get(id)?.map(Arc::new),
+        };
         known.ok_or(IndexFault::Inconsistent("a changed record is missing"))
     }
 
     fn flush(&mut self) -> Result<(), IndexFault> {
-        if !self.steps.is_empty() {
-            self.index.apply(&self.steps, self.last, self.head)?;
+        if !self.steps.as_slice().is_empty() {
+            self.index.apply(self.steps.as_slice(), self.last, self.head)?;
             self.steps.clear();
-            self.pending.clear();
         }
         Ok(())
     }

@@ -120,6 +120,7 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
             Node::Start => self.start(walk, None),
             Node::End(qname) => self.end(walk, qname),
             Node::Text(_) | Node::Reference(_) | Node::Cdata(_) if walk.depth() == 0 => {}
+            Node::Text(raw) if walk.plain_text => self.out.put(raw.as_bytes()),
             Node::Text(raw) => chars::put_text(&mut self.out, raw),
             Node::Reference(c) => chars::put_reference(&mut self.out, c),
             Node::Cdata(raw) => chars::put_cdata(&mut self.out, raw),

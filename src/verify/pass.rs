@@ -100,7 +100,7 @@ pub(crate) fn pass<'d, 'r>(
         uncovered: Vec::new(),
     };
     loop {
-        match walk.next()? {
+        match walk.step()? {
             Node::Eof => break,
             node => pass.node(&walk, node),
         }
@@ -122,7 +122,7 @@ pub(crate) fn pass<'d, 'r>(
 }
 
 impl<'d, 'r> Pass<'d, 'r, '_> {
-    #[inline]
+    #[inline(always)]
     fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
         match node {
             Node::Start => self.start(walk),
@@ -150,7 +150,7 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         }
         if let Some(canonical) = &mut self.canonical {
             canonical.node(walk, node);
-            if node == Node::Start && !walk.attributes.is_empty() {
+            if walk.qualified && node == Node::Start {
                 types(canonical, walk, &mut self.uncovered);
             }
         }
@@ -246,7 +246,7 @@ fn id_of<'d>(attribute: &super::walk::Attribute<'d>) -> Option<Cow<'d, str>> {
 
 /// Looks for prefixes that exclusive canonicalisation leaves open: those in an `xsi:type` are
 /// part of its meaning, but not visibly utilised (Exclusive XML Canonicalization, section 1.3).
-#[inline]
+#[cold]
 fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut Vec<(String, Refusal)>) {
     for attribute in &walk.attributes {
         if attribute.local != "type" || walk.namespaces.uri(attribute.binding) != XSI {
@@ -264,8 +264,8 @@ fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut
     }
 }
 
-/// Shows a node to the header picker.
-#[inline]
+/// Shows a node to the header picker. Kept apart: inlined, it would crowd out the pass without one.
+#[inline(never)]
 fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
     match node {
         Node::Start => {

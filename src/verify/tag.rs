@@ -31,6 +31,7 @@ impl<'d> Walk<'d> {
         let mut at = name.end;
         let mut count = 0;
         self.tidy = true;
+        self.qualified = false;
         while let Some(written) = self.attribute(tag, &mut at)? {
             count += 1;
             self.tidy &= written.tidy;
@@ -178,18 +179,17 @@ impl<'d> Walk<'d> {
     /// equal ones then stand side by side.
     #[inline]
     fn order(&mut self) -> Result<(), Refusal> {
-        let mut qualified = false;
         for number in 0..self.attributes.len() {
             let prefix = self.attributes[number].prefix;
             if !prefix.is_empty() {
                 self.attributes[number].binding = self.resolve(prefix)?;
-                qualified = true;
+                self.qualified = true;
             }
         }
         if self.attributes.len() == 1 {
             return Ok(());
         }
-        let namespaces = &self.namespaces;
+        let (namespaces, qualified) = (&self.namespaces, self.qualified);
         let by_name = |a: &Attribute<'_>, b: &Attribute<'_>| match qualified {
             true => (namespaces.uri(a.binding), a.local).cmp(&(namespaces.uri(b.binding), b.local)),
             false => a.local.cmp(b.local),

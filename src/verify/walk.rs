@@ -97,6 +97,10 @@ pub(crate) struct Walk<'d> {
     /// The start tag is written canonically as it is: no declaration, attributes in order, one
     /// space before each, plain values in double quotes.
     pub(crate) tidy: bool,
+    /// The element that started last has an attribute with a prefix.
+    pub(crate) qualified: bool,
+    /// The text handed out last is the same in canonical form.
+    pub(crate) plain_text: bool,
     pub(super) open: Vec<Open<'d>>,
     /// The element that started last is empty: its end comes next.
     empty: bool,
@@ -152,6 +156,8 @@ impl<'d> Walk<'d> {
             element: Element { qname: "", local: "", binding: NONE },
             attributes: Vec::with_capacity(16),
             tidy: false,
+            qualified: false,
+            plain_text: false,
             open: Vec::with_capacity(32),
             empty: false,
             root_seen: false,
@@ -201,8 +207,17 @@ impl<'d> Walk<'d> {
     ///
     /// # Errors
     /// AW-0101, AW-0102, AW-0103, AW-0104, with the place.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn next(&mut self) -> Result<Node<'d>, Refusal> {
+        self.step()
+    }
+
+    /// The same, built into its caller: for the one loop over the whole document.
+    ///
+    /// # Errors
+    /// As [`Walk::next`].
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> Result<Node<'d>, Refusal> {
         if self.empty {
             self.empty = false;
             self.from = self.to;
@@ -295,12 +310,14 @@ impl<'d> Walk<'d> {
                 Err(bad) => Err(self.bad_reference(bad)),
             },
             _ => {
+                self.plain_text = !self.document.carriage_returns;
                 let octets = raw.as_bytes();
                 let mut from = 0;
                 while let Some(at) = memchr::memchr(b'>', octets.get(from..).unwrap_or_default()) {
                     if octets[..from + at].ends_with(b"]]") {
                         return Err(self.malformed("]]> must not stand in text; write ]]&gt;"));
                     }
+                    self.plain_text = false;
                     from += at + 1;
                 }
                 Ok(Node::Text(raw))

@@ -4,6 +4,12 @@
 //! the disk; the default is `target/`). Rounds alternate; the median counts. An acceptance writes
 //! document, receipt and record in two files, one synced after the other; its peer writes as many
 //! octets at once. The peer of a change writes 1 KB.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that can't go on stops, as a test"
+)]
 
 use std::fs::File;
 use std::io::Write;

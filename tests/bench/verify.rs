@@ -1,8 +1,15 @@
 //! Verification against its floor (one quick-xml pass, SHA-256, one RSA-2048 check) and against
 //! xmlsec1, in one run, on one thread: `cargo bench --bench verify` (`-- --without-schema` leaves
 //! the schema out).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that can't go on stops, as a test"
+)]
 
 #[path = "../../src/verify/testkit.rs"]
+#[allow(dead_code, reason = "the bench uses a part of what the tests use")]
 mod testkit;
 
 use std::hint::black_box;

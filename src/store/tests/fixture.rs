@@ -37,7 +37,7 @@ pub(super) fn placement(n: u64) -> Placement {
         authority: endpoint.parse().unwrap(),
         reader: format!("kop:{n}").parse().unwrap(),
         endpoint: endpoint.parse().unwrap(),
-        way: if n % 2 == 0 { Way::Push } else { Way::Pull },
+        way: if n.is_multiple_of(2) { Way::Push } else { Way::Pull },
         rule: "the municipality is competent".to_owned(),
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn new_message(n: u64, document: &[u8], attachments: Vec<Staged>) -> 
         id: id(n),
         message: Verified::for_tests(octets, header(n), signer(), declared.collect()),
         attachments,
-        account: if n % 2 == 0 { "portal" } else { "portal-2" }.parse().unwrap(),
+        account: if n.is_multiple_of(2) { "portal" } else { "portal-2" }.parse().unwrap(),
         placement: placement(n),
         receipt: Bytes::from(format!("<receipt n='{n}'/>")),
         at: Timestamp(1000 + n),

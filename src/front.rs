@@ -1,7 +1,7 @@
 //! The fronts: gRPC and XML over HTTPS on one port with mutual TLS, and the operators' port.
 //!
-//! Everything that comes in passes [`listen`] (connections), then [`gate`] (who is it, is there
-//! room), then the handlers in [`grpc`] and [`https`]. What goes wrong leaves through the one
+//! Everything that comes in passes `listen` (connections), then `gate` (who is it, is there
+//! room), then the handlers in `grpc` and `https`. What goes wrong leaves through the one
 //! error table, [`status`]. Handlers translate; the work is done in `intake`, `mailbox` and
 //! `deliver`.
 

@@ -173,7 +173,8 @@ pub trait AcceptPort: Send + Sync {
     /// [`StoreError::Full`], [`StoreError::Io`].
     async fn stage(&self, bound: u64) -> Result<Box<dyn StageWriter>, StoreError>;
 
-    /// Makes a message durable; returns after content and ledger are synced and the index has it.
+    /// Makes a message durable; returns after content and ledger are synced. Whoever reads then
+    /// finds it.
     ///
     /// # Errors
     /// [`StoreError::IdUsed`] when author and UUID belong to other content; [`StoreError::Full`];

@@ -9,8 +9,6 @@ use http_body_util::BodyExt as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use super::site::{DARMSTADT, Site, until};
 use crate::deploy::SCRAPED;
@@ -22,13 +20,7 @@ pub struct Client {
 }
 
 fn tls(site: &Site) -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(site.path("pki/ca.pem")).unwrap()).unwrap();
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+    crate::wire::tls(&site.path("pki"), None)
 }
 
 pub fn client(site: &Site, addr: SocketAddr) -> Client {

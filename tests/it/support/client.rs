@@ -1,7 +1,6 @@
 //! A client with a certificate, for both fronts.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use amtsweg::proto::mailbox_client::MailboxClient;
 use amtsweg::proto::operator_client::OperatorClient;
@@ -16,8 +15,6 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message as _;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use super::pki::Pki;
 
@@ -51,20 +48,7 @@ impl Answer {
 
 /// A client's TLS: `name`'s certificate, or none.
 pub fn tls(pki: &Pki, name: Option<&str>) -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(pki.certificate("ca")).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    match name {
-        None => config.with_no_client_auth(),
-        Some(name) => {
-            let key = PrivateKeyDer::from_pem_file(pki.file(&format!("{name}.key"))).unwrap();
-            config.with_client_auth_cert(vec![pki.certificate(name)], key).unwrap()
-        }
-    }
+    crate::wire::tls(pki.folder(), name)
 }
 
 impl Client {

@@ -103,6 +103,10 @@ impl Pki {
         Self(folder.to_owned())
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

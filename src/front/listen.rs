@@ -129,7 +129,11 @@ async fn connection(
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
-            () = idle.passed(&active), if !draining => {
+            () = idle.passed(&active) => {
+                if draining {
+                    // It does not end by itself: HTTP/2 was agreed on, and its preface never came.
+                    return tracing::debug!(%addr, "an idle connection is cut");
+                }
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }

@@ -219,3 +219,51 @@ async fn a_reload_of_the_accounts_counts_for_open_connections_too() {
     assert_eq!(portal.get("/v1/messages/x").await.code(), "AW-0140");
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_only_promises_http2_is_cut() {
+    let gateway = Gateway::start(impatient()).await;
+    let mut config = tls(&gateway.pki, Some("portal"));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut quiet = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    rest(&mut quiet).await;
+    // With half of the preface.
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut half = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    rest(&mut half).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_hold_no_memory_for_documents() {
+    // Room for one document, not for two.
+    let limits = Limits { memory_octets: 64 * 1024, ..Limits::default() };
+    let gateway = Gateway::start(Options { limits, ..Options::default() }).await;
+    let draft = Draft { content: "x".repeat(40_000), ..Draft::default() };
+    let document = draft.signed(&gateway.pki.signer("signer"));
+    let mut config = tls(&gateway.pki, Some("portal"));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    // No answer's body may be sent.
+    builder.initial_stream_window_size(0);
+    let (mut sender, connection) =
+        builder.handshake::<_, Body>(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = axum::http::Request::post("https://localhost/v1/messages")
+        .header("content-type", "application/xml")
+        .body(Body::from(document.clone()))
+        .unwrap();
+    let stuck = timeout(SOON, sender.send_request(request)).await.unwrap().unwrap();
+    assert_eq!(stuck.status(), 201);
+    let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
+    let again = portal.post_message(&document, &[]).await;
+    assert_eq!(again.status, 200, "{}", again.code());
+    drop(stuck);
+    gateway.stop().await;
+}

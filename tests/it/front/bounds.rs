@@ -61,6 +61,15 @@ async fn without_a_good_certificate_there_is_no_connection() {
 }
 
 #[tokio::test]
+async fn the_newest_revocation_list_counts() {
+    let options = Options { client_crl: Some("client-crls"), ..Options::default() };
+    let gateway = Gateway::start(options).await;
+    assert!(!turned_away(&gateway, Some("portal")).await, "a good one connects");
+    assert!(turned_away(&gateway, Some("revoked")).await);
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_certificate_without_an_account_is_told_its_fingerprint() {
     let gateway = Gateway::start(Options::default()).await;
     let nobody = Client::new(&gateway.pki, gateway.addr, Some("nobody"));
@@ -265,5 +274,21 @@ async fn answers_that_nobody_takes_hold_no_memory_for_documents() {
     let again = portal.post_message(&document, &[]).await;
     assert_eq!(again.status, 200, "{}", again.code());
     drop(stuck);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn each_connection_shows_its_certificate_anew() {
+    let gateway = Gateway::start(Options::default()).await;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(&gateway.pki, Some("portal"))));
+    for _ in 0..3 {
+        let stream = TcpStream::connect(gateway.addr).await.unwrap();
+        let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        let request = b"GET /v1/messages/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        // Tickets, if there are any, come before the answer.
+        assert!(rest(&mut stream).await.contains("AW-0401"));
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
     gateway.stop().await;
 }

@@ -8,6 +8,7 @@ use amtsweg::front::Limits;
 use axum::body::Body;
 use axum::http::Method;
 use bytes::Bytes;
+use hyper::client::conn::http2;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -246,6 +247,33 @@ async fn a_connection_that_only_promises_http2_is_cut() {
     gateway.stop().await;
 }
 
+/// A connection over which no answer's body may be sent.
+async fn taking_nothing(
+    gateway: &Gateway,
+    name: &str,
+) -> (http2::SendRequest<Body>, impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    let mut config = tls(&gateway.pki, Some(name));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    let mut builder = http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    builder.initial_stream_window_size(0);
+    builder.handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_keep_no_connection_open() {
+    let gateway = Gateway::start(impatient()).await;
+    let (mut sender, connection) = taking_nothing(&gateway, "nobody").await;
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::get("https://localhost/v1/mailbox").body(Body::empty()).unwrap();
+    let stuck = timeout(SOON, sender.send_request(request)).await.unwrap().unwrap();
+    assert_eq!(stuck.status(), 403);
+    let _ended = timeout(SOON, connection).await.expect("is not kept open");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn answers_that_nobody_takes_hold_no_memory_for_documents() {
     // Room for one document, not for two.
@@ -253,16 +281,7 @@ async fn answers_that_nobody_takes_hold_no_memory_for_documents() {
     let gateway = Gateway::start(Options { limits, ..Options::default() }).await;
     let draft = Draft { content: "x".repeat(40_000), ..Draft::default() };
     let document = draft.signed(&gateway.pki.signer("signer"));
-    let mut config = tls(&gateway.pki, Some("portal"));
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = TcpStream::connect(gateway.addr).await.unwrap();
-    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
-    let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
-    // No answer's body may be sent.
-    builder.initial_stream_window_size(0);
-    let (mut sender, connection) =
-        builder.handshake::<_, Body>(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    let (mut sender, connection) = taking_nothing(&gateway, "portal").await;
     tokio::spawn(connection);
     let request = axum::http::Request::post("https://localhost/v1/messages")
         .header("content-type", "application/xml")

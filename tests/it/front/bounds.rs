@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use amtsweg::domain::Quota;
 use amtsweg::front::Limits;
+use amtsweg::proto::ListRequest;
 use axum::body::Body;
 use axum::http::Method;
 use bytes::Bytes;
@@ -309,5 +310,22 @@ async fn each_connection_shows_its_certificate_anew() {
         assert!(rest(&mut stream).await.contains("AW-0401"));
         assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_account() {
+    let gateway = Gateway::start(Options::default()).await;
+    let authority = Client::new(&gateway.pki, gateway.addr, Some("authority"));
+    let mut watch = authority.mailbox().watch(ListRequest::default()).await.unwrap().into_inner();
+    let portal = gateway.pki.fingerprint("portal");
+    let accounts = gateway.accounts.load_full();
+    let kept = accounts.of(&portal).unwrap().account.as_ref().clone();
+    gateway.accounts.store(Arc::new(accounts.renewed([(portal, kept)])));
+    let document = Draft::default().signed(&gateway.pki.signer("signer"));
+    let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
+    assert_eq!(portal.post_message(&document, &[]).await.status, 201);
+    let status = timeout(SOON, watch.message()).await.unwrap().unwrap_err();
+    assert_eq!(problem(&status).code, "AW-0140");
     gateway.stop().await;
 }

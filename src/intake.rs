@@ -60,7 +60,7 @@ pub struct Parts {
 pub struct Intake {
     parts: Parts,
     /// Large documents being verified at once: as many as there are processors.
-    heavy: Semaphore,
+    heavy: Arc<Semaphore>,
 }
 
 impl Intake {
@@ -68,7 +68,7 @@ impl Intake {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { parts, heavy: Semaphore::new(processors) }
+        Self { parts, heavy: Arc::new(Semaphore::new(processors)) }
     }
 
     /// Accepts a message: durable when this returns.
@@ -168,17 +168,30 @@ impl Intake {
         if octets <= INLINE {
             return work();
         }
-        let _room = self.heavy.acquire().await;
-        match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(error) => Err(internal(format!("the check broke off: {error}"))),
-        }
+        apart(&self.heavy, work).await
     }
 
     async fn receipt_of(&self, record: &Record, repeated: bool) -> Result<Receipt, Refusal> {
         let document =
             read_all(&*self.parts.read, &record.receipt, MAX_RECEIPT).await.map_err(store_refusal)?;
         Ok(Receipt { id: record.id.clone(), state: record.state.name(), document, repeated })
+    }
+}
+
+/// Does `work` on a thread of its own, within `room`. The room is left when the work ends, not when
+/// nobody waits for it any more: callers who hang up must not pile up work.
+async fn apart<T: Send + 'static>(
+    room: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let place = room.clone().acquire_owned().await;
+    let inside = move || {
+        let _place = place;
+        work()
+    };
+    match tokio::task::spawn_blocking(inside).await {
+        Ok(result) => result,
+        Err(error) => Err(internal(format!("the check broke off: {error}"))),
     }
 }
 
@@ -237,5 +250,28 @@ pub(crate) fn store_refusal(error: StoreError) -> Refusal {
         fault @ (StoreError::Corrupt { .. } | StoreError::Closed(_) | StoreError::Io { .. }) => {
             internal(fault.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_still_takes_its_room() {
+        let room = Arc::new(Semaphore::new(1));
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let work = move || {
+            begun.send(()).unwrap();
+            ends.recv().unwrap();
+            Ok(())
+        };
+        let left = tokio::time::timeout(std::time::Duration::from_millis(20), apart(&room, work)).await;
+        assert!(left.is_err(), "the caller has hung up");
+        begins.recv().unwrap();
+        assert_eq!(room.available_permits(), 0, "the work goes on");
+        end.send(()).unwrap();
+        assert!(apart(&room, || Ok(())).await.is_ok());
     }
 }

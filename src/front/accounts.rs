@@ -68,6 +68,21 @@ impl Accounts {
         next
     }
 
+    /// Whether `account` is still configured as it was, for what lasts longer than a request.
+    ///
+    /// # Errors
+    /// AW-0140.
+    pub fn unchanged(&self, account: &Account) -> Result<(), Refusal> {
+        match self.by_name.get(account.name.as_str()) {
+            Some(entry) if *entry.account == *account => Ok(()),
+            _ => Err(Refusal::new(
+                Code::NotEntitled,
+                "the account has been changed since the watch began; watch again, and if that is refused, ask \
+                 the gateway's operator",
+            )),
+        }
+    }
+
     /// The account of a certificate.
     ///
     /// # Errors

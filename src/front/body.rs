@@ -125,7 +125,8 @@ pub(crate) struct Paced {
     bound: u64,
     hold: Option<Hold>,
     received: u64,
-    waited: Duration,
+    /// Waiting that the sender may still cause.
+    credit: Duration,
     waiting: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     ended: bool,
@@ -135,18 +136,25 @@ impl Paced {
     /// At most `bound` octets; with `hold` each octet is also counted against the memory.
     pub(crate) fn new(inner: Body, pace: Pace, bound: u64, hold: Option<Hold>) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let (received, waited) = (0, Duration::ZERO);
-        Self { inner, pace, bound, hold, received, waited, waiting: None, timer, ended: false }
+        let credit = pace.grace;
+        Self { inner, pace, bound, hold, received: 0, credit, waiting: None, timer, ended: false }
     }
 
     fn allowance(&self) -> Duration {
-        let millis = self.received.saturating_mul(1000).checked_div(self.pace.min_rate).unwrap_or(u64::MAX);
-        let all = self.pace.grace.saturating_add(Duration::from_millis(millis));
-        all.saturating_sub(self.waited).min(self.pace.stall)
+        self.credit.min(self.pace.stall)
+    }
+
+    /// Octets earn time, but no more than can be needed at once: who sends much at first must not
+    /// then hold it in memory for hours.
+    fn earn(&mut self, octets: u64) {
+        let nanos = octets.saturating_mul(1_000_000_000).checked_div(self.pace.min_rate).unwrap_or(u64::MAX);
+        let most = self.pace.grace.max(self.pace.stall);
+        self.credit = self.credit.saturating_add(Duration::from_nanos(nanos)).min(most);
     }
 
     fn count(&mut self, octets: usize) -> Result<(), Refusal> {
         self.received = self.received.saturating_add(octets as u64);
+        self.earn(octets as u64);
         if self.received > self.bound {
             return Err(over(self.bound));
         }
@@ -208,7 +216,7 @@ impl HttpBody for Paced {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(since) = this.waiting.take() {
-                    this.waited += since.elapsed();
+                    this.credit = this.credit.saturating_sub(since.elapsed());
                 }
                 this.count(frame.data_ref().map_or(0, Bytes::len)).map(|()| frame)
             }
@@ -315,6 +323,23 @@ mod tests {
         };
         assert_eq!(refusal.code, Code::OverLimit);
         assert!(start.elapsed() >= Duration::from_millis(150), "each octet earns 10 ms and costs 20");
+    }
+
+    #[tokio::test]
+    async fn speed_at_the_beginning_buys_no_trickle_later() {
+        let pace = Pace { stall: Duration::from_millis(200), ..pace() };
+        let fast = Bytes::from(vec![0; 100_000]);
+        let parts = futures_util::stream::unfold(fast, |next| async move {
+            if next.len() == 1 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Some((Ok::<_, io::Error>(next), Bytes::from_static(b"x")))
+        });
+        let mut body = Paced::new(Body::from_stream(parts), pace, 1_000_000, None);
+        let cut = tokio::time::timeout(Duration::from_secs(10), async {
+            while body.frame().await.unwrap().is_ok() {}
+        });
+        assert!(cut.await.is_ok(), "100,000 octets must not earn 1,000 seconds");
     }
 
     #[tokio::test]

@@ -61,7 +61,6 @@ struct Passage {
     _counted: crate::observe::metrics::InFlight,
     _room: OwnedSemaphorePermit,
     _account: OwnedSemaphorePermit,
-    hold: Hold,
 }
 
 impl Gate {
@@ -102,7 +101,7 @@ impl Gate {
         })?;
         let account = entry.enter(watch)?;
         let counted = self.core.parts.metrics.enter();
-        Ok(Passage { _counted: counted, _room: room, _account: account, hold: self.core.room.memory.hold() })
+        Ok(Passage { _counted: counted, _room: room, _account: account })
     }
 
     /// The request with its body bounded in size, pace and memory.
@@ -161,7 +160,9 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         Ok(passage) => passage,
         Err(refusal) => return finish(&gate, grpc, name.as_str(), refuse(grpc, &refusal)),
     };
-    let hold = passage.hold.clone();
+    // The memory for its document is given back with the request, not with the answer, which a
+    // reader may leave lying.
+    let hold = gate.core.room.memory.hold();
     let mut request = match gate.bounded(request, grpc, &hold) {
         Ok(request) => request,
         Err(refusal) => return finish(&gate, grpc, name.as_str(), refuse(grpc, &refusal)),

@@ -2,13 +2,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::body::{Guarded, StallIo};
+use super::body::StallIo;
 use super::limits::Limits;
 use super::tls;
 use crate::domain::Digest;
@@ -99,15 +102,16 @@ async fn connection(
     };
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let peer = Peer { addr, certificate: leaf.map(|der| Digest::of(der)) };
-    let active = Arc::new(AtomicUsize::new(0));
-    let counted = active.clone();
+    let activity = Arc::new(Activity::default());
+    let counted = activity.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let guard = Active::enter(&counted);
+        let mut active = Active::enter(&counted);
         request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let Ok(response) = answer.await;
-            Ok::<Response, Infallible>(response.map(|body| Body::new(Guarded::new(body, guard))))
+            active.set(false);
+            Ok::<Response, Infallible>(response.map(|inner| Body::new(Outgoing { inner, active })))
         }
     });
     // What was negotiated is spoken: no guessing from the first octets, which need never come.
@@ -129,7 +133,12 @@ async fn connection(
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
-            () = idle.passed(&active), if !draining => {
+            () = idle.passed(&activity) => {
+                if draining {
+                    // It does not end by itself: HTTP/2 was agreed on and its preface never came, or
+                    // answers are left lying.
+                    return tracing::debug!(%addr, "an idle connection is cut");
+                }
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
@@ -161,40 +170,96 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Counts a request until its answer has gone out whole.
-pub(crate) struct Active(Arc<AtomicUsize>);
+/// What goes on in a connection.
+#[derive(Default)]
+struct Activity {
+    /// Requests that wait for the gateway: their answers are being made.
+    busy: AtomicUsize,
+    /// Requests that came and pieces of answers that were taken, so far.
+    steps: AtomicUsize,
+}
+
+/// A request until its answer has gone out whole.
+struct Active {
+    of: Arc<Activity>,
+    busy: bool,
+}
 
 impl Active {
-    fn enter(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count.clone())
+    fn enter(of: &Arc<Activity>) -> Self {
+        let mut active = Self { of: of.clone(), busy: false };
+        active.set(true);
+        active
+    }
+
+    /// Whether the gateway has to do something now, and not the other end. Counts as a step.
+    fn set(&mut self, busy: bool) {
+        self.of.steps.fetch_add(1, Ordering::Relaxed);
+        match (self.busy, busy) {
+            (false, true) => self.of.busy.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.of.busy.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+        self.busy = busy;
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.set(false);
     }
 }
 
-/// Notices when a connection has had no request for long. Looks a few times per span, so a
+/// An answer on its way out. What lies ready and is not asked for keeps no connection open: over
+/// HTTP/2 the other end may leave it lying and still answer every ping.
+struct Outgoing {
+    inner: Body,
+    active: Active,
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        self.active.set(polled.is_pending());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Notices when in a connection nothing has gone on for long. Looks a few times per span, so a
 /// connection lives at most a quarter longer than asked.
 struct Idle {
     span: Duration,
     quiet_since: Instant,
+    /// Steps seen so far.
+    steps: usize,
 }
 
 impl Idle {
     fn new(span: Duration) -> Self {
-        Self { span, quiet_since: Instant::now() }
+        Self { span, quiet_since: Instant::now(), steps: 0 }
     }
 
-    async fn passed(&mut self, active: &AtomicUsize) {
+    async fn passed(&mut self, activity: &Activity) {
         loop {
             tokio::time::sleep(self.span / 4).await;
             let now = Instant::now();
-            if active.load(Ordering::Relaxed) > 0 {
-                self.quiet_since = now;
+            let steps = activity.steps.load(Ordering::Relaxed);
+            if activity.busy.load(Ordering::Relaxed) > 0 || steps != self.steps {
+                (self.steps, self.quiet_since) = (steps, now);
             } else if now.duration_since(self.quiet_since) >= self.span {
                 return;
             }

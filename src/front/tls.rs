@@ -9,6 +9,8 @@ use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::pem;
 
@@ -97,6 +99,10 @@ fn build(files: &Files, auth: ClientAuth) -> Result<ServerConfig, Vec<String>> {
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|e| vec![format!("{}: {e}", files.certificate.display())])?;
+    // A resumed session would not have its certificate checked again: not for expiry, nor against
+    // lists that have run out.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -131,5 +137,13 @@ fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'sta
     if all.is_empty() {
         return Err(format!("{}: holds no PEM revocation list", path.display()));
     }
+    // Of one issuer's lists rustls asks the first alone: the newest has to be it, whatever its file
+    // is called.
+    all.sort_by_cached_key(|list| std::cmp::Reverse(issued(list)));
     Ok(all)
+}
+
+/// When a list was issued, seconds since 1970; rustls refuses a list that can't be read.
+fn issued(list: &CertificateRevocationListDer<'_>) -> i64 {
+    CertificateRevocationList::from_der(list).map_or(0, |(_, list)| list.last_update().timestamp())
 }

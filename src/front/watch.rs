@@ -127,6 +127,7 @@ async fn wait_for_mail(
     loop {
         // Everything that has come since.
         loop {
+            core.parts.accounts.load().unchanged(account)?;
             let page = core.parts.mailbox.list(account, after, PAGE, Timestamp::now()).await?;
             for record in &page {
                 after = after.max(record.sequence);
@@ -150,6 +151,7 @@ async fn wait_for_mail(
                     if record.sequence > after {
                         break;
                     }
+                    core.parts.accounts.load().unchanged(account)?;
                     if feed.send(report::entry(&record)).await.is_err() {
                         return Ok(());
                     }

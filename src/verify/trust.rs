@@ -34,8 +34,8 @@ const FILE_OCTETS: u64 = 64 * 1024 * 1024;
 pub struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     crls: Vec<CertRevocationList<'static>>,
-    /// The end of each CRL.
-    ends: Vec<u64>,
+    /// When each CRL was issued, and its end.
+    spans: Vec<(u64, u64)>,
     good: Mutex<HashMap<[u8; 32], Good>>,
 }
 
@@ -96,7 +96,7 @@ impl Trust {
     /// Without any anchor: nobody is trusted (where only the form of documents is checked).
     #[must_use]
     pub fn none() -> Self {
-        Self { anchors: Vec::new(), crls: Vec::new(), ends: Vec::new(), good: Mutex::default() }
+        Self { anchors: Vec::new(), crls: Vec::new(), spans: Vec::new(), good: Mutex::default() }
     }
 
     /// How many anchors and CRLs it holds.
@@ -133,10 +133,14 @@ impl Trust {
                 .map_err(|why| format!("a CRL can't be used: {why}"))?;
             let (_, parsed) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der)
                 .map_err(|why| format!("a CRL can't be read: {why}"))?;
-            let end = parsed.next_update().map_or(0, |at| u64::try_from(at.timestamp()).unwrap_or(0));
-            // webpki asks the first list of an issuer only: the one in force longest goes first.
-            let at = self.ends.iter().position(|other| *other < end).unwrap_or(self.ends.len());
-            self.ends.insert(at, end);
+            let second = |at: i64| u64::try_from(at).unwrap_or(0);
+            let end = parsed.next_update().map_or(0, |at| second(at.timestamp()));
+            let begin = second(parsed.last_update().timestamp());
+            // webpki asks the first list of an issuer only: the newest goes first, as only it names
+            // all that are revoked; of several as new, the one in force longest.
+            let newer = |other: &(u64, u64)| *other < (begin, end);
+            let at = self.spans.iter().position(newer).unwrap_or(self.spans.len());
+            self.spans.insert(at, (begin, end));
             self.crls.insert(at, list.into());
         }
         Ok(())
@@ -189,7 +193,8 @@ impl Trust {
     /// all CRLs that are in force now stay in force.
     fn in_force(&self, certificates: &[CertificateDer<'_>], seconds: u64) -> (u64, u64) {
         let mut from = 0;
-        let mut until = self.ends.iter().copied().filter(|end| *end > seconds).min().unwrap_or(u64::MAX);
+        let mut until =
+            self.spans.iter().map(|(_, end)| *end).filter(|end| *end > seconds).min().unwrap_or(u64::MAX);
         for der in certificates {
             match X509Certificate::from_der(der) {
                 Ok((_, certificate)) => {

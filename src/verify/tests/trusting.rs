@@ -139,3 +139,31 @@ fn files_and_folders_are_loaded_or_refused_with_their_names() {
     );
     assert!(Trust::load(&path("nowhere"), None).is_err());
 }
+
+#[test]
+fn the_newest_list_counts_even_if_an_older_one_is_in_force_for_longer() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::P256, |params| params.serial_number = Some(4711.into()));
+    let list = |(month, until): (u8, u8), revoked: bool| {
+        let revoked = revoked.then(|| RevokedCertParams {
+            serial_number: 4711.into(),
+            revocation_time: date_time_ymd(2025, 11, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2025, month, 1),
+            next_update: date_time_ymd(2026, 1, until),
+            crl_number: u64::from(month).into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.into_iter().collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&pki.issuer).unwrap().der().to_vec()
+    };
+    let (old, new) = (list((10, 20), false), list((12, 9), true));
+    for lists in [[old.clone(), new.clone()], [new, old]] {
+        let trust = Trust::from_octets(pki.anchor.as_bytes(), &lists).unwrap();
+        assert_eq!(code(&leaf, &trust, NOW), Some(Code::CertificateRevoked));
+    }
+}

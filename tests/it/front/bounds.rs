@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use amtsweg::domain::Quota;
 use amtsweg::front::Limits;
+use amtsweg::proto::ListRequest;
 use axum::body::Body;
 use axum::http::Method;
 use bytes::Bytes;
+use hyper::client::conn::http2;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -57,6 +59,15 @@ async fn without_a_good_certificate_there_is_no_connection() {
     for name in [None, Some("revoked"), Some("expired"), Some("signer"), Some("signer-untrusted")] {
         assert!(turned_away(&gateway, name).await, "{name:?}");
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_revocation_list_counts() {
+    let options = Options { client_crl: Some("client-crls"), ..Options::default() };
+    let gateway = Gateway::start(options).await;
+    assert!(!turned_away(&gateway, Some("portal")).await, "a good one connects");
+    assert!(turned_away(&gateway, Some("revoked")).await);
     gateway.stop().await;
 }
 
@@ -217,5 +228,104 @@ async fn a_reload_of_the_accounts_counts_for_open_connections_too() {
     let none = gateway.accounts.load().renewed([]);
     gateway.accounts.store(Arc::new(none));
     assert_eq!(portal.get("/v1/messages/x").await.code(), "AW-0140");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_only_promises_http2_is_cut() {
+    let gateway = Gateway::start(impatient()).await;
+    let mut config = tls(&gateway.pki, Some("portal"));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut quiet = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    rest(&mut quiet).await;
+    // With half of the preface.
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut half = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    rest(&mut half).await;
+    gateway.stop().await;
+}
+
+/// A connection over which no answer's body may be sent.
+async fn taking_nothing(
+    gateway: &Gateway,
+    name: &str,
+) -> (http2::SendRequest<Body>, impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    let mut config = tls(&gateway.pki, Some(name));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    let mut builder = http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    builder.initial_stream_window_size(0);
+    builder.handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_keep_no_connection_open() {
+    let gateway = Gateway::start(impatient()).await;
+    let (mut sender, connection) = taking_nothing(&gateway, "nobody").await;
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::get("https://localhost/v1/mailbox").body(Body::empty()).unwrap();
+    let stuck = timeout(SOON, sender.send_request(request)).await.unwrap().unwrap();
+    assert_eq!(stuck.status(), 403);
+    let _ended = timeout(SOON, connection).await.expect("is not kept open");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_hold_no_memory_for_documents() {
+    // Room for one document, not for two.
+    let limits = Limits { memory_octets: 64 * 1024, ..Limits::default() };
+    let gateway = Gateway::start(Options { limits, ..Options::default() }).await;
+    let draft = Draft { content: "x".repeat(40_000), ..Draft::default() };
+    let document = draft.signed(&gateway.pki.signer("signer"));
+    let (mut sender, connection) = taking_nothing(&gateway, "portal").await;
+    tokio::spawn(connection);
+    let request = axum::http::Request::post("https://localhost/v1/messages")
+        .header("content-type", "application/xml")
+        .body(Body::from(document.clone()))
+        .unwrap();
+    let stuck = timeout(SOON, sender.send_request(request)).await.unwrap().unwrap();
+    assert_eq!(stuck.status(), 201);
+    let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
+    let again = portal.post_message(&document, &[]).await;
+    assert_eq!(again.status, 200, "{}", again.code());
+    drop(stuck);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn each_connection_shows_its_certificate_anew() {
+    let gateway = Gateway::start(Options::default()).await;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(&gateway.pki, Some("portal"))));
+    for _ in 0..3 {
+        let stream = TcpStream::connect(gateway.addr).await.unwrap();
+        let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        let request = b"GET /v1/messages/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        // Tickets, if there are any, come before the answer.
+        assert!(rest(&mut stream).await.contains("AW-0401"));
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_account() {
+    let gateway = Gateway::start(Options::default()).await;
+    let authority = Client::new(&gateway.pki, gateway.addr, Some("authority"));
+    let mut watch = authority.mailbox().watch(ListRequest::default()).await.unwrap().into_inner();
+    let portal = gateway.pki.fingerprint("portal");
+    let accounts = gateway.accounts.load_full();
+    let kept = accounts.of(&portal).unwrap().account.as_ref().clone();
+    gateway.accounts.store(Arc::new(accounts.renewed([(portal, kept)])));
+    let document = Draft::default().signed(&gateway.pki.signer("signer"));
+    let portal = Client::new(&gateway.pki, gateway.addr, Some("portal"));
+    assert_eq!(portal.post_message(&document, &[]).await.status, 201);
+    let status = timeout(SOON, watch.message()).await.unwrap().unwrap_err();
+    assert_eq!(problem(&status).code, "AW-0140");
     gateway.stop().await;
 }

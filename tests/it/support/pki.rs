@@ -61,19 +61,20 @@ impl Ca {
         std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
-    fn crl(&self, folder: &Path, name: &str, until: i32) {
-        let revoked = RevokedCertParams {
+    /// A list of `years.0` that is good until `years.1`.
+    fn crl(&self, folder: &Path, name: &str, years: (i32, i32), any: bool) {
+        let revoked = any.then(|| RevokedCertParams {
             serial_number: SerialNumber::from(REVOKED),
             revocation_time: date_time_ymd(2025, 1, 1),
             reason_code: None,
             invalidity_date: None,
-        };
+        });
         let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2025, 1, 2),
-            next_update: date_time_ymd(until, 1, 1),
+            this_update: date_time_ymd(years.0, 1, 2),
+            next_update: date_time_ymd(years.1, 1, 1),
             crl_number: SerialNumber::from(1_u64),
             issuing_distribution_point: None,
-            revoked_certs: vec![revoked],
+            revoked_certs: revoked.into_iter().collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let pem = params.signed_by(&self.issuer).unwrap().pem().unwrap();
@@ -92,13 +93,17 @@ impl Pki {
         }
         ca.leaf(folder, "revoked", Use::Client, Some(REVOKED), 2060);
         ca.leaf(folder, "expired", Use::Client, None, 2021);
-        ca.crl(folder, "client-crl.pem", 2060);
+        ca.crl(folder, "client-crl.pem", (2025, 2060), true);
+        // The older list comes first by name, and is good for longer.
+        std::fs::create_dir_all(folder.join("client-crls")).unwrap();
+        ca.crl(folder, "client-crls/1.pem", (2024, 2060), false);
+        ca.crl(folder, "client-crls/2.pem", (2025, 2059), true);
         let signing = Ca::new(folder, "signing-ca");
         signing.leaf(folder, "signer", Use::Signer, None, 2060);
         signing.leaf(folder, "signer-expired", Use::Signer, None, 2021);
         signing.leaf(folder, "signer-revoked", Use::Signer, Some(REVOKED), 2060);
-        signing.crl(folder, "crl.pem", 2060);
-        signing.crl(folder, "crl-stale.pem", 2026);
+        signing.crl(folder, "crl.pem", (2025, 2060), true);
+        signing.crl(folder, "crl-stale.pem", (2025, 2026), true);
         Ca::new(folder, "other-ca").leaf(folder, "signer-untrusted", Use::Signer, None, 2060);
         Self(folder.to_owned())
     }

@@ -68,7 +68,10 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum FrontError {
     /// The address is taken, or not this machine's.
-    #[error("can't listen on {addr}: {source}")]
+    #[error(
+        "can't listen on {addr}: {source}; stop what uses this port (another gateway, a demo?), or set \
+         listen.address or listen.operators to a free one"
+    )]
     Bind {
         /// The address asked for.
         addr: SocketAddr,

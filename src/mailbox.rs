@@ -24,6 +24,8 @@ const USUAL: Duration = Duration::from_secs(10 * 60);
 pub const MAX_PAGE: usize = 1_000;
 /// Records read at once while listing.
 const CHUNK: usize = 128;
+/// What the author reads where the reader said nothing.
+const NO_REASON: &str = "the authority gave no reason";
 /// Characters kept of a reader's reason.
 const REASON: usize = 300;
 
@@ -211,7 +213,10 @@ impl Mailbox {
         reason: &str,
         now: Timestamp,
     ) -> Result<Arc<Record>, Refusal> {
-        let detail: String = reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
+        let mut detail: String = reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
+        if detail.trim().is_empty() {
+            detail = NO_REASON.to_owned();
+        }
         self.apply(account, id, now, |record| {
             if record.state == State::Returned {
                 return Ok(Decision::Keep);

@@ -110,16 +110,17 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MiB in 1,000,000 elements, 100 deep, with 128 attributes each.
+    /// What a gateway takes whose configuration sets no limits: 16 MiB in 500,000 elements, 100 deep,
+    /// with 64 attributes each.
     fn default() -> Self {
         Self {
-            octets: 32 * 1024 * 1024,
+            octets: 16 * 1024 * 1024,
             depth: 100,
-            attributes: 128,
+            attributes: 64,
             name: 256,
             namespaces: 64,
-            elements: 1_000_000,
-            text: 32 * 1024 * 1024,
+            elements: 500_000,
+            text: 16 * 1024 * 1024,
             attachments: 100,
         }
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::input::{Input, read};
-use super::output::{say, say_json};
+use super::output::{place, say, say_json};
 use super::schemas::verifier;
 use super::{Done, Ended, Fault};
 use crate::domain::{Digest, Header, Timestamp};
@@ -163,7 +163,7 @@ fn came(path: &Path) -> Result<Came, Fault> {
 fn say_refusal(refusal: &Refusal) -> Result<(), Fault> {
     say(refusal.to_string())?;
     if let Some(location) = &refusal.location {
-        say(format!("  at line {}, column {}: {}", location.line, location.column, location.path))?;
+        say(place(location.line, location.column, &location.path))?;
     }
     refusal.explanation.iter().try_for_each(|line| say(format!("  {line}")))
 }

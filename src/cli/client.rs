@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::input::read_small;
-use super::output::{note, printable, say_json};
+use super::output::{note, place, printable, say_json};
 use super::{Done, Ended, Fault};
 use crate::proto::Problem;
 
@@ -116,7 +116,11 @@ pub fn tls(ca: &Path, cert: &Path, key: &Path) -> Result<rustls::ClientConfig, F
         .with_root_certificates(roots)
         .with_client_auth_cert(certificates(cert)?, private)
         .map_err(|e| {
-            Fault::said(format!("{} and {} do not fit together: {e}", cert.display(), key.display()))
+            let why = match e {
+                rustls::Error::InconsistentKeys(_) => "this is not the key of this certificate".to_owned(),
+                other => other.to_string(),
+            };
+            Fault::said(format!("{} and {} do not fit together: {why}", cert.display(), key.display()))
         })
 }
 
@@ -163,10 +167,7 @@ pub fn problem_of(status: &Status) -> Option<Problem> {
 pub fn problem_lines(problem: &Problem) -> Vec<String> {
     let mut lines = vec![printable(&format!("refused: {} {}", problem.code, problem.reason))];
     if problem.line > 0 {
-        lines.push(printable(&format!(
-            "  at line {}, column {}: {}",
-            problem.line, problem.column, problem.path
-        )));
+        lines.push(printable(&place(problem.line, problem.column, &problem.path)));
     }
     lines.extend(problem.explanation.iter().map(|l| printable(&format!("  {l}"))));
     lines.push(printable(&format!("  more about it: deploy/errors/{}.md", problem.code)));
@@ -194,9 +195,12 @@ fn no_refusal(status: &Status) -> String {
             format!("the connection to the gateway broke: {why}{}", hint(&why))
         }
         None => format!(
-            "the gateway answered {:?}: {}; is --url the right port (operators' commands go to the operators' port)?",
-            status.code(),
-            printable(status.message())
+            "the gateway did not do it: {}; is --url the right port (operators' commands go to the operators' port)?",
+            printable(if status.message().is_empty() {
+                status.code().description()
+            } else {
+                status.message()
+            })
         ),
     }
 }
@@ -233,6 +237,8 @@ fn hint(why: &str) -> &'static str {
         "; the gateway does not take this client certificate: is it from the CA that the gateway trusts?"
     } else if why.contains("certificate") || why.contains("unknownissuer") {
         "; the gateway's certificate does not fit --ca or the host name in --url"
+    } else if why.contains("eof") || why.contains("corrupt") {
+        "; what answers there does not speak TLS: is --url the gateway's address and port?"
     } else {
         ""
     }
@@ -286,7 +292,9 @@ mod tests {
         assert!(to.open().await.unwrap_err().to_string().contains("https://host:port"));
         to.url = "https://localhost:1".into();
         to.key = dir.path().join("authority.key");
-        assert!(to.open().await.unwrap_err().to_string().contains("do not fit together"));
+        let said = to.open().await.unwrap_err().to_string();
+        assert!(said.contains("do not fit together") && !said.contains("KeyMismatch"), "{said}");
+        assert!(hint("tls handshake eof").contains("--url"));
         to.ca = dir.path().join("ca.key");
         assert!(to.open().await.unwrap_err().to_string().contains("holds no certificate"));
     }

@@ -239,7 +239,7 @@ async fn start_gateway(folder: &Folder, once: bool) -> Result<App, Fault> {
     let listen = config.listen.clone();
     App::start(config).await.map_err(|error| match error {
         StartError::Front(error) => Fault::said(format!(
-            "{error}. Is another gateway running? Stop it, or change [listen] in {} (now {} and {}), or say --once to use free ports",
+            "{error} in {} (now {} and {}), or say --once to use free ports",
             folder.config_file().display(),
             listen.address,
             listen.operators

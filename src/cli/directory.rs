@@ -44,7 +44,7 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub area: Ars,
     /// The day the competence is asked for (YYYY-MM-DD); without it today.
-    #[arg(long)]
+    #[arg(long, value_parser = super::input::day)]
     pub at: Option<jiff::civil::Date>,
     /// One JSON object.
     #[arg(long)]
@@ -91,6 +91,12 @@ pub fn run(command: &RouteCommand) -> Done {
 fn directory(which: &Which) -> Result<Directory, Fault> {
     let loaded = match (&which.config, &which.directory) {
         (Some(config), _) => Directory::load(&super::serve::load(config)?.directory),
+        (None, Some(folder)) if !folder.is_dir() => {
+            let folder = folder.display();
+            return Err(Fault::said(format!(
+                "{folder} is no folder; name the one with areas.csv and the others"
+            )));
+        }
         (None, Some(folder)) => Directory::load(folder),
         (None, None) => {
             note("asking the built-in sample directory of Hesse; name another with --config or --directory");

@@ -27,11 +27,19 @@ pub fn read(path: &Path, bound: usize) -> Result<Input, Fault> {
     } else {
         let file = File::open(path).map_err(fault)?;
         if file.metadata().map_err(fault)?.is_dir() {
-            return Err(Fault::said(format!("{} is a folder; name an XML file", path.display())));
+            return Err(Fault::said(format!("{} is a folder; name a file", path.display())));
         }
         file.take(limit).read_to_end(&mut octets).map_err(fault)?;
     }
     Ok(if octets.len() > bound { Input::TooLarge } else { Input::Whole(octets) })
+}
+
+/// A day as the user writes it.
+///
+/// # Errors
+/// How to write it.
+pub fn day(text: &str) -> Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| "write a day as YYYY-MM-DD, e.g. 2030-01-01".to_owned())
 }
 
 /// Reads a small file such as a certificate or a key.
@@ -90,6 +98,12 @@ mod tests {
         assert!(matches!(read(&file, 4).unwrap(), Input::TooLarge));
         assert!(read(&dir.path().join("missing"), 4).is_err());
         assert!(read(dir.path(), 4).is_err());
+    }
+
+    #[test]
+    fn days_are_read_and_others_told_how_to_write_them() {
+        assert_eq!(day("2030-01-01").unwrap().to_string(), "2030-01-01");
+        assert!(["rubbish", "01.01.2030", ""].iter().all(|d| day(d).unwrap_err().contains("YYYY-MM-DD")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::output::{say, say_json};
+use super::output::{counted, say, say_json};
 use super::{Done, Ended, Fault};
 use crate::store::ledger;
 
@@ -50,8 +50,10 @@ pub fn run(command: &LedgerCommand) -> Done {
                 }))?;
             } else {
                 say(format!(
-                    "intact: {} frames in {} segments, {} octets",
-                    summary.frames, summary.segments, summary.octets
+                    "intact: {} in {}, {}",
+                    counted(summary.frames, "frame"),
+                    counted(summary.segments as u64, "segment"),
+                    counted(summary.octets, "octet")
                 ))?;
                 say(format!("head: frame {} {}", summary.last, summary.head))?;
                 if summary.torn > 0 {

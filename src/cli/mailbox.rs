@@ -78,7 +78,7 @@ pub struct RejectArgs {
     /// The message's id.
     pub id: String,
     /// Why, for the author (at most 300 characters, no personal data).
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub reason: String,
     /// The lease's token, as fetch printed it; not needed for a message that was pushed.
     #[arg(long, default_value = "")]
@@ -86,6 +86,14 @@ pub struct RejectArgs {
     /// The report as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A reason that says something.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why: the author reads it".to_owned()),
+        said => Ok(said.to_owned()),
+    }
 }
 
 /// Runs `list`.

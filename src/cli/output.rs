@@ -52,6 +52,19 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// A number of things: `1 attempt`, `2 attempts`.
+#[must_use]
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Where in a document something is; the path is left out where there is none.
+#[must_use]
+pub fn place(line: u64, column: u64, path: &str) -> String {
+    let colon = if path.is_empty() { "" } else { ": " };
+    format!("  at line {line}, column {column}{colon}{path}")
+}
+
 /// A table with aligned columns; columns whose cells are all numbers are right-aligned.
 #[derive(Debug, Default)]
 pub struct Table {

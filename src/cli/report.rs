@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Fault;
-use super::output::{Table, printable, say};
+use super::output::{Table, counted, printable, say};
 use crate::proto::{AttachmentInfo, MailboxEntry, Report, Route};
 
 /// A report as JSON.
@@ -92,7 +92,14 @@ pub fn say_report(report: &Report) -> Result<(), Fault> {
         line("endpoint", &format!("{} ({})", route.endpoint, route.way))?;
         line("rule", &route.rule)?;
     }
-    line("size", &format!("{} octets, {} attachments", report.document_size, report.attachments.len()))?;
+    line(
+        "size",
+        &format!(
+            "{} octets, {}",
+            report.document_size,
+            counted(report.attachments.len() as u64, "attachment")
+        ),
+    )?;
     for attachment in &report.attachments {
         line("", &format!("{} ({}, {} octets)", attachment.name, attachment.media_type, attachment.size))?;
     }
@@ -113,9 +120,10 @@ pub fn say_report(report: &Report) -> Result<(), Fault> {
 
 /// The state, with the time of the next attempt where one is waited for.
 fn state_of(report: &Report) -> String {
+    let attempts = counted(report.attempts.into(), "attempt");
     if report.due.is_empty() {
-        format!("{} after {} attempts", report.state, report.attempts)
+        format!("{} after {attempts}", report.state)
     } else {
-        format!("{} after {} attempts, next not before {}", report.state, report.attempts, report.due)
+        format!("{} after {attempts}, next not before {}", report.state, report.due)
     }
 }

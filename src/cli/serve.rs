@@ -26,7 +26,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub config: PathBuf,
     /// List what expires by this date (YYYY-MM-DD); without it within 30 days.
-    #[arg(long)]
+    #[arg(long, value_parser = super::input::day)]
     pub at: Option<jiff::civil::Date>,
     /// One JSON object: verdict, faults, warnings, expiring.
     #[arg(long)]

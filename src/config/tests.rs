@@ -10,7 +10,7 @@ fn folder() -> tempfile::TempDir {
     let pki = dir.path().join("pki");
     std::fs::create_dir(&pki).unwrap();
     std::fs::create_dir(dir.path().join("directory")).unwrap();
-    for name in ["server", "signer", "portal", "authority", "operator"] {
+    for name in ["server", "gateway", "portal", "authority", "operator"] {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         std::fs::write(pki.join(format!("{name}.pem")), made.cert.pem()).unwrap();
         std::fs::write(pki.join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
@@ -29,6 +29,13 @@ fn with_accounts() -> String {
         .lines()
         .map(|line| line.strip_prefix("#| ").unwrap_or(line))
         .fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn offline_checks_have_the_limits_of_a_gateway_that_sets_none() {
+    let dir = folder();
+    let config = parse(dir.path(), DEFAULT).unwrap();
+    assert_eq!(config.limits.document, crate::verify::Limits::default());
 }
 
 #[test]
@@ -64,8 +71,8 @@ fn the_documented_default_says_what_holds_without_it() {
         key = "pki/server.key"
         client_ca = "pki/ca.pem"
         [signing]
-        certificate = "pki/signer.pem"
-        key = "pki/signer.key"
+        certificate = "pki/gateway.pem"
+        key = "pki/gateway.key"
         [trust]
         anchors = "pki/ca.pem"
         [directory]
@@ -89,7 +96,7 @@ address = "localhost"
 certificate = "pki/nowhere.pem"
 key = "pki/server.key"
 [signing]
-certificate = "pki/signer.pem"
+certificate = "pki/gateway.pem"
 key = "-----BEGIN PRIVATE KEY----- verysecret"
 [trust]
 anchors = "pki/ca.pem"
@@ -191,7 +198,7 @@ fn an_account_may_have_two_certificates_while_one_is_replaced() {
     let dir = folder();
     let text = with_accounts().replace(
         "certificate = \"pki/portal.pem\"",
-        "certificate = [\"pki/portal.pem\", \"pki/signer.pem\"]",
+        "certificate = [\"pki/portal.pem\", \"pki/gateway.pem\"]",
     );
     let config = parse(dir.path(), &text).unwrap();
     assert_eq!(config.accounts[0].fingerprints.len(), 2);

@@ -172,7 +172,7 @@ impl<'a> Upload<'a> {
         self.end_attachment().await?;
         let document = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
         if document.is_empty() {
-            return Err(malformed("the request carries no document"));
+            return Err(malformed("the request carries no document; send the signed XML document"));
         }
         self.core.parts.intake.accept(&self.caller.entry.account, document, self.staged).await
     }

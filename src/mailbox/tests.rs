@@ -72,6 +72,18 @@ async fn leases_have_bounds_can_be_lengthened_and_end() {
 }
 
 #[tokio::test]
+async fn the_author_is_told_that_a_reader_gave_no_reason() {
+    let world = world();
+    let mailbox = world.mailbox();
+    let kreis = account("kreis", Role::Authority, &["kop:2"]);
+    let id = world.laid(1).await;
+    let now = Timestamp::now();
+    let (_, claim) = mailbox.lease(&kreis, &id, None, now).await.unwrap();
+    let back = mailbox.reject(&kreis, &id, Some(claim.token), " \n", now).await.unwrap();
+    assert_eq!(back.facts.last().unwrap().detail, "the authority gave no reason");
+}
+
+#[tokio::test]
 async fn what_is_somebody_elses_is_unknown() {
     let world = world();
     let mailbox = world.mailbox();

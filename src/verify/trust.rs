@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, KeyPurposeId, KeyPurposeIdIter,
@@ -49,7 +49,9 @@ struct Good {
 }
 
 impl Trust {
-    /// Reads anchors (a PEM file, or a folder of them) and CRLs (PEM or DER, a file or folder).
+    /// Reads anchors (a PEM file, or a folder of them) and CRLs (PEM or DER, a file or folder). One
+    /// folder may hold both: files with PEM of another kind are skipped in a folder, as long as it
+    /// holds something that was asked for.
     ///
     /// # Errors
     /// A sentence per fault: nothing there, not a certificate, not a CRL.
@@ -57,9 +59,12 @@ impl Trust {
         let mut faults = Vec::new();
         let mut trust = Self::none();
         for (path, octets) in files(anchors, &mut faults) {
-            trust
-                .add_anchors(&octets)
-                .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+            match trust.add_anchors(&octets) {
+                Ok(0) if anchors.is_dir() && is_of_another_kind(&octets) => {}
+                Ok(0) => faults.push(format!("{}: no PEM certificate in it", path.display())),
+                Ok(_) => {}
+                Err(why) => faults.push(format!("{}: {why}", path.display())),
+            }
         }
         if trust.anchors.is_empty() && faults.is_empty() {
             faults
@@ -68,9 +73,12 @@ impl Trust {
         if let Some(crls) = crls {
             let before = faults.len();
             for (path, octets) in files(crls, &mut faults) {
-                trust
-                    .add_crls(&octets)
-                    .unwrap_or_else(|why| faults.push(format!("{}: {why}", path.display())));
+                match trust.add_crls(&octets) {
+                    Ok(0) if crls.is_dir() && is_of_another_kind(&octets) => {}
+                    Ok(0) => faults.push(format!("{}: no CRL in it (PEM or DER)", path.display())),
+                    Ok(_) => {}
+                    Err(why) => faults.push(format!("{}: {why}", path.display())),
+                }
             }
             if trust.crls.is_empty() && faults.len() == before {
                 faults.push(format!(
@@ -88,8 +96,13 @@ impl Trust {
     /// A sentence per fault.
     pub fn from_octets(anchors: &[u8], crls: &[Vec<u8>]) -> Result<Self, Vec<String>> {
         let mut trust = Self::none();
-        let mut faults: Vec<String> = trust.add_anchors(anchors).err().into_iter().collect();
-        faults.extend(crls.iter().filter_map(|crl| trust.add_crls(crl).err()));
+        let some = |added: Result<usize, String>, none: &str| match added {
+            Ok(0) => Some(none.to_owned()),
+            added => added.err(),
+        };
+        let mut faults: Vec<String> = Vec::new();
+        faults.extend(some(trust.add_anchors(anchors), "no PEM certificate in it"));
+        faults.extend(crls.iter().filter_map(|crl| some(trust.add_crls(crl), "no CRL in it (PEM or DER)")));
         if faults.is_empty() { Ok(trust) } else { Err(faults) }
     }
 
@@ -105,7 +118,8 @@ impl Trust {
         (self.anchors.len(), self.crls.len())
     }
 
-    fn add_anchors(&mut self, octets: &[u8]) -> Result<(), String> {
+    /// How many were in it.
+    fn add_anchors(&mut self, octets: &[u8]) -> Result<usize, String> {
         let before = self.anchors.len();
         for certificate in CertificateDer::pem_slice_iter(octets) {
             let certificate = certificate.map_err(|why| format!("the PEM can't be read: {why}"))?;
@@ -113,10 +127,11 @@ impl Trust {
                 .map_err(|why| format!("a certificate can't be a trust anchor: {why}"))?;
             self.anchors.push(anchor.to_owned());
         }
-        if self.anchors.len() == before { Err("no PEM certificate in it".to_owned()) } else { Ok(()) }
+        Ok(self.anchors.len() - before)
     }
 
-    fn add_crls(&mut self, octets: &[u8]) -> Result<(), String> {
+    /// How many were in it.
+    fn add_crls(&mut self, octets: &[u8]) -> Result<usize, String> {
         let mut found = Vec::new();
         if octets.first() == Some(&0x30) {
             found.push(CertificateRevocationListDer::from(octets));
@@ -125,9 +140,7 @@ impl Trust {
                 found.push(crl.map_err(|why| format!("the PEM can't be read: {why}"))?);
             }
         }
-        if found.is_empty() {
-            return Err("no CRL in it (PEM or DER)".to_owned());
-        }
+        let count = found.len();
         for der in found {
             let list = OwnedCertRevocationList::from_der(&der)
                 .map_err(|why| format!("a CRL can't be used: {why}"))?;
@@ -143,7 +156,7 @@ impl Trust {
             self.spans.insert(at, (begin, end));
             self.crls.insert(at, list.into());
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Who the signer is, when the certificate of this number leads to an anchor at `now`.
@@ -335,6 +348,11 @@ fn refusal(why: &webpki::Error) -> Refusal {
         ),
     };
     Refusal::new(code, reason)
+}
+
+/// Whether there is any PEM block in it: it belongs to something else, and is no damaged file.
+fn is_of_another_kind(octets: &[u8]) -> bool {
+    matches!(<(SectionKind, Vec<u8>)>::pem_slice_iter(octets).next(), Some(Ok(_)))
 }
 
 /// The file, or the files of the folder, sorted by name.

@@ -50,3 +50,31 @@ fn the_dashboard_is_json_and_the_service_drains_longer_than_the_gateway() {
     let stop = service.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
     assert!(stop.parse::<u64>().unwrap() > 30, "gateway.drain is 30 s by default");
 }
+
+/// What the README tells operators to do ends in a good configuration.
+#[test]
+fn the_shipped_configuration_fits_the_development_pki_and_the_sample_directory() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    let amtsweg = |args: [&str; 4]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_amtsweg")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    };
+    amtsweg(["pki", "init", "--dir", &path("pki")]);
+    std::fs::create_dir(path("directory")).unwrap();
+    for file in ["areas.csv", "services.csv", "authorities.csv", "competences.csv", "endpoints.toml"] {
+        std::fs::write(temp.path().join("directory").join(file), deploy(&format!("hessen/{file}"))).unwrap();
+    }
+    let text = deploy("amtsweg.toml").replace("/var/lib/amtsweg", "data");
+    let text: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix("#|").map_or(line, |l| l.strip_prefix(' ').unwrap_or(l)).to_owned() + "\n"
+        })
+        .collect();
+    std::fs::write(path("amtsweg.toml"), &text).unwrap();
+    amtsweg(["check", "--config", &path("amtsweg.toml"), "--json"]);
+    // Receipts bear the gateway's own certificate, not the one of the sample portal.
+    let value: toml::Value = toml::from_str(&text).unwrap();
+    assert_eq!(value["signing"]["certificate"].as_str(), Some("pki/gateway.pem"));
+}

@@ -7,6 +7,7 @@ use tonic::transport::Channel;
 
 use super::Voice;
 use super::campaign::{Case, Outcome};
+use crate::cli::output::counted;
 use crate::cli::submit::submit;
 use crate::cli::{Fault, client};
 use crate::proto::operator_client::OperatorClient;
@@ -73,7 +74,11 @@ pub async fn finish_old(operator: &Channel, voice: Voice) -> Result<(usize, Vec<
         let report = client.show(request).await.map_err(fault)?.into_inner();
         if matches!(report.state.as_str(), "Closed" | "Returned") {
             finished += 1;
-            voice.tell(format!("  {} after {} attempts: {message_id}", report.state, report.attempts))?;
+            voice.tell(format!(
+                "  {} after {}: {message_id}",
+                report.state,
+                counted(report.attempts.into(), "attempt")
+            ))?;
         } else {
             left.push(format!("{message_id} from before is still {}", report.state));
         }

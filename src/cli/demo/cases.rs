@@ -78,6 +78,14 @@ impl Portal {
         (0..u64::from(n)).map(|i| self.case(i, i * 3 + 1)).collect()
     }
 
+    /// A message without attachments that nobody has signed yet.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn unsigned(&self) -> Result<Vec<u8>, Fault> {
+        written(&self.application(self.pair(1)?, 1))
+    }
+
     /// A message with attachments, and these.
     ///
     /// # Errors
@@ -218,9 +226,12 @@ fn signer(certificate: &[u8], key: &[u8]) -> Result<Signer, Fault> {
 }
 
 fn signed(signer: &Signer, application: &Application) -> Result<Bytes, Fault> {
-    let xml = application.to_xml().map_err(|e| Fault::said(format!("cannot write a sample: {e}")))?;
-    let signed = signer.sign(&xml, PROFILE);
+    let signed = signer.sign(&written(application)?, PROFILE);
     signed.map(Bytes::from).map_err(|e| Fault::said(format!("cannot sign a sample: {e}")))
+}
+
+fn written(application: &Application) -> Result<Vec<u8>, Fault> {
+    application.to_xml().map_err(|e| Fault::said(format!("cannot write a sample: {e}")))
 }
 
 fn enclosures(application: &Application) -> Vec<Enclosure> {

@@ -27,7 +27,14 @@ pub fn write(folder: &Folder, portal: &Portal, verifier: &Arc<Verifier>) -> Resu
         let path = dir.join(name);
         keep(&path, &case.document, verifier)?;
     }
-    // Apart from the others: these need `--attach`.
+    // Apart from the others: this one is for trying `amtsweg sign`.
+    let unsigned = dir.join("unsigned");
+    make(&unsigned)?;
+    let path = unsigned.join("message.xml");
+    if !path.exists() {
+        write_new(&path, &portal.unsigned()?, false, false)?;
+    }
+    // These need `--attach`.
     let dir = dir.join("with-attachment");
     make(&dir)?;
     let (document, attachments) = portal.with_attachment()?;

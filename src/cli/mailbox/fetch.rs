@@ -31,13 +31,28 @@ pub async fn fetch(args: FetchArgs) -> Done {
             return Err(Fault::said(format!("{} exists; name an empty folder with -o", path.display())));
         }
     }
+    // Before the lease: a folder that can't be made must not keep the message from others.
+    if args.out.exists() && !args.out.is_dir() {
+        let out = args.out.display();
+        return Err(Fault::said(format!("{out} is no folder; name an empty or new one with -o")));
+    }
+    let made = !args.out.exists();
+    std::fs::create_dir_all(&args.out).map_err(|e| Fault::file("make", &args.out, &e))?;
+    let done = fetch_into(&args).await;
+    if made && !matches!(done, Ok(Ended::Well)) {
+        // Only when nothing lies in it; what came stays.
+        let _ = std::fs::remove_dir(&args.out);
+    }
+    done
+}
+
+async fn fetch_into(args: &FetchArgs) -> Done {
     let mut client = MailboxClient::new(args.connection.open().await?);
-    let request = FetchRequest { message_id: args.id, lease_seconds: args.lease_seconds };
+    let request = FetchRequest { message_id: args.id.clone(), lease_seconds: args.lease_seconds };
     let mut stream = match client.fetch(request).await {
         Ok(answer) => answer.into_inner(),
         Err(status) => return refused(&status, args.json),
     };
-    std::fs::create_dir_all(&args.out).map_err(|e| Fault::file("make", &args.out, &e))?;
     let mut writing = Writing::new(&args.out);
     loop {
         match stream.message().await {

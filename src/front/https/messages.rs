@@ -61,7 +61,7 @@ pub(super) async fn submit(State(core): State<Arc<Core>>, request: Request) -> R
         Media::Related(boundary) => {
             let mut parts = Multipart::new(request.into_body(), &boundary);
             if parts.next_part().await?.is_none() {
-                return Err(malformed("the request carries no document").into());
+                return Err(malformed("the request carries no document; send the signed XML document").into());
             }
             while let Some(chunk) = parts.chunk().await? {
                 upload.document(chunk)?;

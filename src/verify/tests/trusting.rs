@@ -167,3 +167,38 @@ fn the_newest_list_counts_even_if_an_older_one_is_in_force_for_longer() {
         assert_eq!(code(&leaf, &trust, NOW), Some(Code::CertificateRevoked));
     }
 }
+
+#[test]
+fn a_folder_of_anchors_may_hold_other_pem_blocks_too() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::P256, |_| {});
+    let dir = tempfile::tempdir().unwrap();
+    let block = |kind: &str| format!("-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n");
+    std::fs::write(dir.path().join("ca.crl.pem"), block("X509 CRL")).unwrap();
+    let alone = Trust::load(dir.path(), None).err().unwrap();
+    assert!(alone.len() == 1 && alone[0].contains("no trust anchor"), "{alone:?}");
+    std::fs::write(dir.path().join("ca.pem"), &pki.anchor).unwrap();
+    let trust = Trust::load(dir.path(), None).unwrap();
+    assert_eq!((trust.counts(), code(&leaf, &trust, NOW)), ((1, 0), None));
+    // What is no PEM at all stays a fault, and a single file must hold what it was named for.
+    let single = Trust::load(&dir.path().join("ca.crl.pem"), None).err().unwrap();
+    assert!(single[0].contains("no PEM certificate"), "{single:?}");
+    std::fs::write(dir.path().join("rubbish.pem"), "hello").unwrap();
+    let rubbish = Trust::load(dir.path(), None).err().unwrap();
+    assert!(rubbish.len() == 1 && rubbish[0].contains("rubbish.pem"), "{rubbish:?}");
+}
+
+#[test]
+fn a_folder_of_lists_may_hold_certificates_too() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::P256, |params| params.serial_number = Some(5.into()));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), &pki.anchor).unwrap();
+    let alone = Trust::load(dir.path(), Some(dir.path())).err().unwrap();
+    assert!(alone.len() == 1 && alone[0].contains("no CRL there"), "{alone:?}");
+    std::fs::write(dir.path().join("ca.crl"), crl(&pki.issuer, &[5], 9)).unwrap();
+    std::fs::create_dir(dir.path().join("anchors")).unwrap();
+    std::fs::copy(dir.path().join("ca.pem"), dir.path().join("anchors/ca.pem")).unwrap();
+    let trust = Trust::load(&dir.path().join("anchors"), Some(dir.path())).unwrap();
+    assert_eq!((trust.counts(), code(&leaf, &trust, NOW)), ((1, 1), Some(Code::CertificateRevoked)));
+}

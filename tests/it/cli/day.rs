@@ -99,6 +99,9 @@ fn portal_authority_and_operator_do_their_work() {
     let list = gateway.json("authority", &["list"]);
     assert_eq!(list.as_array().unwrap().len(), 1);
     assert_eq!(list[0]["message_id"], accepted["message_id"]);
+    let taken = gateway.ask("authority", &["fetch", id, "-o", &sample]);
+    exits(&taken, 2);
+    assert!(stderr(&taken).contains("is no folder"), "{}", stderr(&taken));
     let inbox = gateway.dir.join("inbox");
     let fetched = gateway.json("authority", &["fetch", id, "-o", &text(&inbox)]);
     assert_eq!(std::fs::read(inbox.join("message.xml")).unwrap(), std::fs::read(&sample).unwrap());
@@ -135,6 +138,9 @@ fn rejecting_returns(gateway: &Gateway) {
     let id = accepted["message_id"].as_str().unwrap();
     let fetched = gateway.json("authority", &["fetch", id, "-o", &text(&gateway.dir.join("inbox3"))]);
     let lease = fetched["lease"].as_str().unwrap();
+    let silent = gateway.ask("authority", &["reject", id, "--lease", lease, "--reason", " "]);
+    exits(&silent, 2);
+    assert!(stderr(&silent).contains("the author reads it"), "{}", stderr(&silent));
     gateway.json("authority", &["reject", id, "--lease", lease, "--reason", "not ours"]);
     let report = gateway.json("portal", &["status", id]);
     assert_eq!(report["state"], "Returned");

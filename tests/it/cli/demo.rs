@@ -49,6 +49,12 @@ fn leaves_good_things_behind(dir: &Path) {
         exits(&amtsweg(["verify", "--anchors", &anchors, "--crls", &crls, &text(sample)]), 0);
         exits(&amtsweg(["validate", &text(sample)]), 0);
     }
+    let [unsigned, signed, cert, key, anchors] =
+        ["samples/unsigned/message.xml", "signed.xml", "pki/signer.pem", "pki/signer.key", "pki/ca.pem"]
+            .map(|name| text(&dir.join(name)));
+    exits(&amtsweg(["sign", "--cert", &cert, "--key", &key, &unsigned, "-o", &signed]), 0);
+    exits(&amtsweg(["validate", &signed]), 0);
+    exits(&amtsweg(["verify", "--anchors", &anchors, &signed]), 0);
     let config = text(&dir.join("amtsweg.toml"));
     exits(&amtsweg(["check", "--config", &config]), 0);
     let late = amtsweg(["check", "--config", &config, "--at", "2099-01-01", "--json"]);

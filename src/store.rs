@@ -25,6 +25,7 @@ mod tests;
 
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
+pub use stage::FLOOR;
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use super::codec;
 use super::content::Segments;
 use super::frame::{self, Change, Heading};
 use super::index::{Index, IndexFault, Step};
-use super::ledger::{Place, Writer};
+use super::ledger::{Place, Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
 use super::{Acceptance, StoreError};
@@ -47,15 +47,19 @@ impl Request {
 enum Failure {
     /// The disk is full; nothing of the group is left, work goes on.
     Full,
+    /// No file can be opened for the moment; nothing of the group is left, work goes on.
+    Exhausted(String),
     /// The state on disk is unknown: the store closes itself.
     Fatal(String),
 }
 
 impl Failure {
-    /// Full disks are survivable while nothing was synced; everything else is not.
+    /// Full disks and exhausted descriptors are survivable while nothing was synced; everything else
+    /// is not.
     fn of(what: &str, fault: &std::io::Error) -> Self {
         match fault.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ if exhausted(fault) => Self::Exhausted(format!("{what}: {fault}")),
             _ => Self::Fatal(format!("{what} failed: {fault}")),
         }
     }
@@ -112,6 +116,10 @@ impl Committer {
             requests.into_iter().for_each(|r| refuse(r, self.shared.health.fault()));
             return false;
         }
+        if self.shared.files.scarce() {
+            requests.into_iter().for_each(|r| refuse(r, StoreError::Full));
+            return true;
+        }
         self.overlay.prune(self.applied.load(Ordering::Acquire));
         let (entries, octets) =
             requests.iter().map(Request::inline).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -129,7 +137,7 @@ impl Committer {
         self.frames = frames;
         if let Err(failure) = outcome {
             let replies = std::mem::take(&mut group.replies);
-            if matches!(failure, Failure::Full) {
+            if !matches!(failure, Failure::Fatal(_)) {
                 group.files.iter_mut().for_each(|file| file.kept = false);
             }
             return self.fail(failure, replies, Vec::new());
@@ -176,8 +184,12 @@ impl Committer {
 
     /// Answers a group that was not made durable.
     fn fail(&mut self, failure: Failure, replies: Vec<Reply>, requests: Vec<Request>) -> bool {
+        let exhausted = match &failure {
+            Failure::Exhausted(why) => Some(why.clone()),
+            _ => None,
+        };
         let goes_on = match failure {
-            Failure::Full => {
+            Failure::Full | Failure::Exhausted(_) => {
                 // Records of this group stand in the overlay: once the index has all that is on
                 // disk, the overlay can be forgotten.
                 while self.applied.load(Ordering::Acquire) < self.ledger.last {
@@ -196,7 +208,13 @@ impl Committer {
                 false
             }
         };
-        let fault = || if goes_on { StoreError::Full } else { self.shared.health.fault() };
+        let fault = || match &exhausted {
+            Some(why) => {
+                StoreError::Io { what: "writing".to_owned(), source: std::io::Error::other(why.clone()) }
+            }
+            None if goes_on => StoreError::Full,
+            None => self.shared.health.fault(),
+        };
         replies.into_iter().for_each(|reply| reply.failed(fault()));
         requests.into_iter().for_each(|request| refuse(request, fault()));
         goes_on

@@ -286,6 +286,12 @@ fn later_frame(segment: &Segment, from: u64, expected: u64) -> Result<Option<u64
     Ok(None)
 }
 
+/// Whether the process (EMFILE), the system (ENFILE) or the memory (ENOMEM) is exhausted: that passes,
+/// and says nothing of the disk.
+pub(crate) fn exhausted(fault: &std::io::Error) -> bool {
+    matches!(fault.raw_os_error(), Some(24 | 23 | 12))
+}
+
 /// Makes names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
@@ -297,6 +303,9 @@ pub(crate) struct Writer {
     file: File,
     len: u64,
     empty: bool,
+    /// The file of the next segment may be there already, unfinished: it comes next, whatever would
+    /// fit into the present one, or its name would later claim a wrong first frame.
+    begun: bool,
     bound: u64,
     /// Number of the present segment's first frame.
     segment: u64,
@@ -323,6 +332,7 @@ impl Writer {
                 file,
                 len: SEGMENT_HEAD,
                 empty: true,
+                begun: false,
                 bound,
                 segment: 1,
                 last,
@@ -337,8 +347,9 @@ impl Writer {
             file.sync_all().map_err(io(path))?;
         }
         let empty = len == SEGMENT_HEAD;
+        let begun = !empty && segment_path(folder, end.last + 1).exists();
         let (folder, segment) = (folder.to_owned(), segment.first);
-        Ok(Self { folder, file, len, empty, bound, segment, last: end.last, head: end.head })
+        Ok(Self { folder, file, len, empty, begun, bound, segment, last: end.last, head: end.head })
     }
 
     /// Appends whole frames; a group never spans two segments. Gives the segment and the offset
@@ -346,11 +357,12 @@ impl Writer {
     /// is left.
     pub(crate) fn append(&mut self, frames: &[u8], last: u64, head: Digest) -> std::io::Result<(u64, u64)> {
         let grown = self.len + frames.len() as u64;
-        if grown > self.bound && !self.empty {
+        if (grown > self.bound || self.begun) && !self.empty {
+            self.begun = true;
             self.file = create(&self.folder, self.last + 1, &self.head)?;
             self.segment = self.last + 1;
             self.len = SEGMENT_HEAD;
-            self.empty = true;
+            (self.empty, self.begun) = (true, false);
         }
         if let Err(fault) = self.file.write_all_at(frames, self.len) {
             self.file.set_len(self.len)?;

@@ -149,6 +149,9 @@ impl Shared {
 
     /// Reports a fault of the index and has it rebuilt at the next start.
     pub(crate) fn suspect(&self, fault: &IndexFault) {
+        if matches!(fault, IndexFault::Unread(_)) {
+            return;
+        }
         self.metrics.corrupt("index");
         tracing::error!(%fault, "the index is damaged; it will be rebuilt from the ledger at the next start");
         if let Err(fault) = std::fs::write(self.root.join(recover::SUSPECT), fault.to_string()) {

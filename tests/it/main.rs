@@ -4,6 +4,7 @@ mod app;
 mod child;
 mod cli;
 mod deploy;
+mod faults;
 mod front;
 mod hostile;
 mod kill;

@@ -36,7 +36,8 @@ pub struct Settings {
     /// Its folder; made when missing.
     pub folder: PathBuf,
     /// Octets of the disk that must stay free: below, nothing is accepted any more
-    /// ([`StoreError::Full`]); changes of accepted messages go on.
+    /// ([`StoreError::Full`]); changes of accepted messages go on down to [`super::FLOOR`], which
+    /// is also the least that this is taken for.
     pub min_free: u64,
     /// Content of up to so many octets goes to a content segment, larger content to a file.
     pub inline_max: usize,

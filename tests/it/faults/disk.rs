@@ -65,7 +65,7 @@ async fn submit_on(setup: Arc<Setup>, stop: Arc<AtomicBool>, client: usize) -> (
     while !stop.load(Ordering::SeqCst) {
         n += 1;
         // Large enough now and then for a file of its own.
-        let octets = if n % 16 == 0 { 80_000 } else { 0 };
+        let octets = if n.is_multiple_of(16) { 80_000 } else { 0 };
         match portal.submit(setup.sized_application(uuid::Uuid::new_v4(), n, octets)).await {
             Ok(id) => accepted.push(id),
             Err(why) => {

@@ -18,6 +18,7 @@ mod marker;
 mod open;
 mod overlay;
 mod ports;
+mod queue;
 mod recover;
 mod room;
 mod stage;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
+pub use stage::FLOOR;
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ use crate::observe::Metrics;
 use crate::observe::health::Health;
 use crate::observe::http;
 use crate::observe::scrape::Sources;
-use crate::store::{AcceptPort, ChangePort, ReadPort, Store};
+use crate::store::{AcceptPort, ChangePort, FLOOR, ReadPort, Store};
 
 /// What the rooms are built from.
 pub struct Rooms {
@@ -146,7 +146,8 @@ async fn open_ports(
     let config = live.config.load_full();
     let watched = Arc::clone(&store);
     let closed = Box::new(move || watched.closed());
-    let health = Arc::new(Health::new(closed, config.gateway.data.clone(), config.store.min_free));
+    let min_free = config.store.min_free.max(FLOOR);
+    let health = Arc::new(Health::new(closed, config.gateway.data.clone(), min_free));
     let sources = Sources {
         metrics: metrics.clone(),
         read,

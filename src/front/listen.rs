@@ -48,6 +48,7 @@ pub(crate) async fn serve(
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
     let limits = Arc::new(limits);
+    let mut failing = false;
     loop {
         // Room first: beyond the bound new connections wait in the operating system's queue.
         let accepted = async {
@@ -60,6 +61,9 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, addr)) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("connections are accepted again");
+                }
                 let acceptor = TlsAcceptor::from(tls.current());
                 let job = connection(stream, addr, acceptor, router.clone(), limits.clone(), stop.clone());
                 let cut = cut.clone();
@@ -70,7 +74,9 @@ pub(crate) async fn serve(
             }
             Err(error) => {
                 // Out of file descriptors, or a connection that was reset before it was taken.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "connections can't be accepted; it is tried again all the time");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -28,6 +28,12 @@ impl Health {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Why the store takes nothing any more, if so.
+    #[must_use]
+    pub fn closed(&self) -> Option<String> {
+        (self.closed)()
+    }
+
     /// Octets free where the store lies; `None` when the system does not tell.
     #[must_use]
     pub fn free(&self) -> Option<u64> {
@@ -40,14 +46,15 @@ impl Health {
         if self.draining.load(Ordering::Acquire) {
             obstacles.push("stopping: requests in work are being finished".to_owned());
         }
-        if let Some(why) = (self.closed)() {
+        if let Some(why) = self.closed() {
             obstacles.push(format!("store: closed ({why}); see the log, then restart"));
         }
         match self.free() {
             Some(free) if free < self.min_free => {
                 let need = self.min_free;
-                obstacles
-                    .push(format!("disk: {free} octets free, store.min_free asks for {need}; make room"));
+                obstacles.push(format!(
+                    "disk: {free} octets free, store.min_free (at least 8 MiB) asks for {need}; make room"
+                ));
             }
             Some(_) => {}
             None => obstacles.push("disk: its free space can't be told; look at gateway.data".to_owned()),

@@ -62,8 +62,9 @@ impl Sources {
             controls.iter().filter(|control| control.suspended).map(|c| c.endpoint.as_str()).collect();
         let mut registry = Registry::with_prefix("amtsweg");
         let up = Gauge::<i64>::default();
-        up.set(i64::from(depths.is_ok()));
-        registry.register("store_up", "1 when the store answers", up);
+        // A store that a fault closed may still read.
+        up.set(i64::from(depths.is_ok() && self.health.closed().is_none()));
+        registry.register("store_up", "1 when the store answers and takes changes", up);
         self.queues(&mut registry, &depths.unwrap_or_default(), &suspended, now);
         self.surroundings(&mut registry, now);
         let mut out = self.metrics.render_open();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
+use crate::domain::{Digest, MessageId, Record, Timestamp};
 
 use super::accept::Draft;
 use super::apply::Group;
@@ -17,45 +17,29 @@ use super::codec;
 use super::content::Segments;
 use super::frame::{self, Change, Heading};
 use super::index::{Index, IndexFault, Step};
-use super::ledger::{Place, Writer};
+use super::ledger::{Place, Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
+use super::queue::{Request, collect, refuse};
 use super::{Acceptance, StagedFile, StoreError};
-
-/// Octets of content of a group at most, so that one group does not hold up the rest.
-const GROUP_OCTETS: usize = 4 << 20;
-
-/// What the committer is asked for.
-pub(crate) enum Request {
-    Accept(Box<Draft>, oneshot::Sender<Result<Acceptance, StoreError>>),
-    Change(Box<Record>, oneshot::Sender<Result<Arc<Record>, StoreError>>),
-    Control(EndpointControl, oneshot::Sender<Result<(), StoreError>>),
-    /// Finish everything queued before, then stop.
-    Stop,
-}
-
-impl Request {
-    fn inline(&self) -> (usize, usize) {
-        match self {
-            Self::Accept(draft, _) => (draft.inline.len(), draft.inline_octets()),
-            _ => (0, 0),
-        }
-    }
-}
 
 /// Why a group was not made durable.
 enum Failure {
     /// The disk is full; nothing of the group is left, work goes on.
     Full,
+    /// No file can be opened for the moment; nothing of the group is left, work goes on.
+    Exhausted(String),
     /// The state on disk is unknown: the store closes itself.
     Fatal(String),
 }
 
 impl Failure {
-    /// Full disks are survivable while nothing was synced; everything else is not.
+    /// Full disks and exhausted descriptors are survivable while nothing was synced; everything else
+    /// is not.
     fn of(what: &str, fault: &std::io::Error) -> Self {
         match fault.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ if exhausted(fault) => Self::Exhausted(format!("{what}: {fault}")),
             _ => Self::Fatal(format!("{what} failed: {fault}")),
         }
     }
@@ -153,6 +137,10 @@ impl Committer {
             requests.into_iter().for_each(|r| refuse(r, self.shared.health.fault()));
             return false;
         }
+        if self.shared.files.scarce() {
+            requests.into_iter().for_each(|r| refuse(r, StoreError::Full));
+            return true;
+        }
         self.overlay.prune(*self.applied.borrow());
         let (entries, octets) =
             requests.iter().map(Request::inline).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -169,7 +157,7 @@ impl Committer {
         let Build { group, replies, mut files, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
-            if matches!(failure, Failure::Full) {
+            if !matches!(failure, Failure::Fatal(_)) {
                 files.iter_mut().for_each(|file| file.kept = false);
             }
             return self.fail(failure, replies, Vec::new());
@@ -215,8 +203,12 @@ impl Committer {
 
     /// Answers a group that was not made durable.
     fn fail(&mut self, failure: Failure, replies: Vec<Reply>, requests: Vec<Request>) -> bool {
+        let exhausted = match &failure {
+            Failure::Exhausted(why) => Some(why.clone()),
+            _ => None,
+        };
         let goes_on = match failure {
-            Failure::Full => {
+            Failure::Full | Failure::Exhausted(_) => {
                 // Records of this group stand in the overlay: once the index has all that is on
                 // disk, the overlay can be forgotten.
                 while *self.applied.borrow() < self.ledger.last {
@@ -235,7 +227,13 @@ impl Committer {
                 false
             }
         };
-        let fault = || if goes_on { StoreError::Full } else { self.shared.health.fault() };
+        let fault = || match &exhausted {
+            Some(why) => {
+                StoreError::Io { what: "writing".to_owned(), source: std::io::Error::other(why.clone()) }
+            }
+            None if goes_on => StoreError::Full,
+            None => self.shared.health.fault(),
+        };
         replies.into_iter().for_each(|reply| reply.failed(fault()));
         requests.into_iter().for_each(|request| refuse(request, fault()));
         goes_on
@@ -356,35 +354,6 @@ impl Committer {
     fn fault(&self, fault: IndexFault) -> StoreError {
         self.shared.suspect(&fault);
         fault.into()
-    }
-}
-
-/// All that is queued, up to the bounds of a group; whether a stop came.
-fn collect(first: Request, queue: &mut mpsc::Receiver<Request>, most: usize) -> (Vec<Request>, bool) {
-    let mut group = Vec::with_capacity(most.min(64));
-    let mut octets = 0;
-    let mut next = Some(first);
-    while let Some(request) = next {
-        if matches!(request, Request::Stop) {
-            return (group, true);
-        }
-        octets += request.inline().1;
-        group.push(request);
-        if group.len() >= most || octets >= GROUP_OCTETS {
-            break;
-        }
-        next = queue.try_recv().ok();
-    }
-    (group, false)
-}
-
-/// Answers a request that was not looked at.
-pub(crate) fn refuse(request: Request, fault: StoreError) {
-    match request {
-        Request::Accept(_, to) => drop(to.send(Err(fault))),
-        Request::Change(_, to) => drop(to.send(Err(fault))),
-        Request::Control(_, to) => drop(to.send(Err(fault))),
-        Request::Stop => {}
     }
 }
 

@@ -26,7 +26,7 @@ use crate::domain::{Digest, EndpointControl, Identifier, MessageId, Record};
 use super::StoreError;
 use super::codec::{self, CodecFault};
 use super::keys::{self, Key, kind};
-use super::ledger::{self, Place};
+use super::ledger::{self, Place, ReadFault};
 
 /// Layout of the index; another one is rebuilt.
 const LAYOUT: u8 = 1;
@@ -49,6 +49,9 @@ pub(crate) enum IndexFault {
     /// A record can't be read where the index says it is.
     #[error("a record in the ledger: {0}")]
     Record(String),
+    /// A record can't be read for the moment; says nothing of the index.
+    #[error("the ledger can't be read: {0}")]
+    Unread(String),
     /// Entries are missing, too many or stale.
     #[error("the index does not fit itself: {0}")]
     Inconsistent(&'static str),
@@ -63,7 +66,12 @@ impl From<sled::Error> for IndexFault {
 
 impl From<IndexFault> for StoreError {
     fn from(fault: IndexFault) -> Self {
-        Self::Corrupt { what: "the index".to_owned(), why: fault.to_string() }
+        match fault {
+            IndexFault::Unread(why) => {
+                Self::Io { what: "reading the ledger".to_owned(), source: std::io::Error::other(why) }
+            }
+            fault => Self::Corrupt { what: "the index".to_owned(), why: fault.to_string() },
+        }
     }
 }
 
@@ -237,7 +245,10 @@ impl Index {
         guarded(|| {
             let Some(octets) = self.db.get(keys::message(id))? else { return Ok(None) };
             let (version, place) = read_place(&octets)?;
-            let record = self.ledger.record(place, id).map_err(|f| IndexFault::Record(f.to_string()))?;
+            let record = self.ledger.record(place, id).map_err(|fault| match fault {
+                ReadFault::Io(fault) if ledger::exhausted(&fault) => IndexFault::Unread(fault.to_string()),
+                fault => IndexFault::Record(fault.to_string()),
+            })?;
             if record.version == version {
                 Ok(Some(record))
             } else {

@@ -11,12 +11,13 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::domain::Event;
 use crate::observe::Metrics;
 
-use super::commit::{Committer, Request, refuse};
+use super::commit::Committer;
 use super::content::Segments;
 use super::index::{Index, IndexFault};
 use super::ledger::{self, LedgerFault};
 use super::marker::Marker;
 use super::overlay::Overlay;
+use super::queue::{Request, refuse};
 use super::recover::{self, Recovered, Recovery};
 use super::stage::Files;
 use super::{StoreError, apply};
@@ -36,7 +37,8 @@ pub struct Settings {
     /// Its folder; made when missing.
     pub folder: PathBuf,
     /// Octets of the disk that must stay free: below, nothing is accepted any more
-    /// ([`StoreError::Full`]); changes of accepted messages go on.
+    /// ([`StoreError::Full`]); changes of accepted messages go on down to [`super::FLOOR`], which
+    /// is also the least that this is taken for.
     pub min_free: u64,
     /// Content of up to so many octets goes to a content segment, larger content to a file.
     pub inline_max: usize,
@@ -151,6 +153,9 @@ impl Shared {
 
     /// Reports a fault of the index and has it rebuilt at the next start.
     pub(crate) fn suspect(&self, fault: &IndexFault) {
+        if matches!(fault, IndexFault::Unread(_)) {
+            return;
+        }
         self.metrics.corrupt("index");
         tracing::error!(%fault, "the index is damaged; it will be rebuilt from the ledger at the next start");
         if let Err(fault) = std::fs::write(self.root.join(recover::SUSPECT), fault.to_string()) {

@@ -10,9 +10,9 @@ use crate::domain::{
     ContentRef, EndpointControl, EndpointId, Event, Identifier, MessageId, Record, Timestamp,
 };
 
-use super::commit::Request;
 use super::index::{Index, IndexFault};
 use super::open::Store;
+use super::queue::Request;
 use super::stage::Stage;
 use super::{
     AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, NewMessage, ReadPort, StageWriter,

@@ -19,6 +19,10 @@ use super::{StageWriter, Staged, StagedBody, StagedFile, StoreError};
 /// Octets written between two looks at the free space.
 const LOOK_EVERY: u64 = 4 << 20;
 
+/// Octets of the disk that are left alone whatever the configuration says: the index can't be told
+/// that the disk is full without giving up, so nothing at all is written below this.
+pub const FLOOR: u64 = 8 << 20;
+
 /// Makes and places content files.
 pub(crate) struct Files {
     root: PathBuf,
@@ -33,7 +37,13 @@ impl Files {
     pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64) -> Self {
         let mut run = [0; 6];
         run.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..6]);
-        Self { root: root.to_owned(), inline_max, min_free, run, counter: AtomicU64::new(0) }
+        Self {
+            root: root.to_owned(),
+            inline_max,
+            min_free: min_free.max(FLOOR),
+            run,
+            counter: AtomicU64::new(0),
+        }
     }
 
     /// Makes the folders.
@@ -76,6 +86,11 @@ impl Files {
     pub(crate) fn room(&self) -> Result<(), StoreError> {
         let free = fs2::available_space(&self.root).map_err(io("asking for free space"))?;
         if free < self.min_free { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    /// Whether not even changes of accepted messages may be written.
+    pub(crate) fn scarce(&self) -> bool {
+        fs2::available_space(&self.root).is_ok_and(|free| free < FLOOR)
     }
 
     /// A new temporary file.

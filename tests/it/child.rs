@@ -226,10 +226,24 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it and waits until it is ready.
     pub async fn start(setup: &Setup) -> Self {
+        Self::start_with(setup, None).await
+    }
+
+    /// The same with so many file descriptors at most.
+    pub async fn start_with(setup: &Setup, descriptors: Option<u32>) -> Self {
         let began = Instant::now();
         let log =
             std::fs::File::options().create(true).append(true).open(setup.folder.path().join("log")).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_amtsweg"))
+        let program = env!("CARGO_BIN_EXE_amtsweg");
+        let mut command = match descriptors {
+            None => Command::new(program),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
+        let process = command
             .args(["serve", "--config"])
             .arg(setup.config())
             .stdin(Stdio::null())
@@ -265,6 +279,21 @@ impl Gateway {
     pub fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Processor time used so far.
+    pub fn worked(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        // Fields 14 and 15 of proc_pid_stat(5), in hundredths of a second.
+        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     /// Sets the peak of resident memory back; the present resident memory in octets.

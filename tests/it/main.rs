@@ -8,6 +8,7 @@ mod child;
 mod cli;
 mod deploy;
 mod discretion;
+mod faults;
 mod front;
 mod hostile;
 mod kill;

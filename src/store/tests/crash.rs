@@ -338,3 +338,66 @@ async fn a_full_disk_is_survived_and_a_failing_sync_closes_the_store() {
     assert_eq!(opened.recovery.frames, 8);
     assert_eq!(state(&opened.store).await, before);
 }
+
+#[tokio::test]
+async fn a_segment_that_was_begun_and_not_finished_is_no_damage_later() {
+    use crate::store::StoreError;
+    let folder = tempfile::tempdir().unwrap();
+    let small = Settings { ledger_segment: 4096, ..settings(folder.path()) };
+    let ledger = folder.path().join("ledger");
+    let after = |last: u64| ledger.join(format!("{:020}.ledger", last + 1));
+    // The disk was full when the next segment was made; then a smaller group fits into the old one.
+    let store = Store::open(small.clone(), Metrics::default()).unwrap().store;
+    let frames = || ledger::verify(&folder.path().join("ledger")).unwrap();
+    fill(&store, 0, 1).await;
+    let mut n = 0;
+    loop {
+        let next = after(frames().last);
+        std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+        n += 1;
+        let outcome = accept(&store, n).await;
+        std::fs::remove_file(&next).unwrap();
+        match outcome {
+            Ok(_) => {}
+            Err(StoreError::Full) => break std::fs::write(&next, b"").unwrap(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let record = accepted(&store, 1).await;
+    let change = step(&record, Action::Warn { detail: String::new() }, Timestamp(3000)).unwrap();
+    store.commit(change).await.unwrap();
+    fill(&store, 100, 120).await;
+    // Killed while the next one is made: the same.
+    drop(store);
+    let opened = reopen(&small).await;
+    let last = frames().last;
+    std::fs::write(after(last), b"").unwrap();
+    drop(opened);
+    let opened = reopen(&small).await;
+    fill(&opened.store, 200, 220).await;
+    let before = state(&opened.store).await;
+    opened.store.close().await;
+    let opened = reopen(&small).await;
+    assert_eq!(state(&opened.store).await, before);
+}
+
+async fn reopen(settings: &Settings) -> crate::store::Opened {
+    Store::open(settings.clone(), Metrics::default()).unwrap()
+}
+
+#[tokio::test]
+async fn exhausted_descriptors_neither_close_the_store_nor_make_its_records_corrupt() {
+    use crate::store::index::IndexFault;
+    use crate::store::{StoreError, ledger::exhausted};
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).store;
+    for errno in [23, 24] {
+        let fault = std::io::Error::from_raw_os_error(errno);
+        assert!(exhausted(&fault), "{fault}");
+    }
+    assert!(!exhausted(&std::io::Error::from_raw_os_error(5)), "a disk fault is none");
+    let fault = IndexFault::Unread("too many open files".to_owned());
+    store.shared.suspect(&fault);
+    assert!(!folder.path().join("index.suspect").exists());
+    assert!(matches!(StoreError::from(fault), StoreError::Io { .. }));
+}

@@ -16,6 +16,9 @@ use super::authority::Seen;
 use crate::child::Setup;
 use crate::wire;
 
+/// How long the reader waits for an answer, as any client does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// An acknowledged message.
 #[derive(Clone, Debug)]
 pub struct Ack {
@@ -77,7 +80,11 @@ pub async fn pull(setup: Arc<Setup>, seen: Arc<Seen>, seed: u64) {
     let mut mailbox = MailboxClient::with_origin(wire::grpc(&setup.pki(), "authority"), origin(&setup));
     let mut rng = StdRng::seed_from_u64(seed);
     loop {
-        let Ok(list) = mailbox.list(ListRequest { after: 0, limit: 100 }).await else {
+        let listed = tokio::time::timeout(PATIENCE, mailbox.list(ListRequest { after: 0, limit: 100 })).await;
+        let Ok(Ok(list)) = listed else {
+            if listed.is_err() {
+                println!("a list had no answer after {PATIENCE:?}");
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
@@ -87,7 +94,10 @@ pub async fn pull(setup: Arc<Setup>, seen: Arc<Seen>, seed: u64) {
         }
         for entry in entries {
             let forget = rng.random_ratio(1, 10);
-            let _ = one(&mut mailbox, &seen, entry.message_id, forget).await;
+            let id = entry.message_id.clone();
+            if tokio::time::timeout(PATIENCE, one(&mut mailbox, &seen, id, forget)).await.is_err() {
+                println!("{} could not be fetched and closed within {PATIENCE:?}", entry.message_id);
+            }
         }
     }
 }

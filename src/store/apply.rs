@@ -52,6 +52,9 @@ pub(crate) fn run(shared: &Shared, index: &Index, applied: &watch::Sender<u64>, 
             return;
         }
         applied.send_replace(group.last);
+        if shared.events.receiver_count() == 0 {
+            continue;
+        }
         for (record, added) in group.events {
             // Nobody listening is fine.
             let _ = shared.events.send(Arc::new(event(&record, added)));

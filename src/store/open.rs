@@ -24,7 +24,8 @@ use super::{StoreError, apply};
 
 /// Events kept for a slow watcher.
 const EVENTS: usize = 4096;
-/// Groups on their way to the index at most.
+/// Groups on their way to the index at most: several changes of one message that meet here cost
+/// the index one.
 const GROUPS: usize = 16;
 /// How long a start waits for a predecessor that is still dying.
 const LOCK_WAIT: Duration = Duration::from_secs(3);

@@ -21,7 +21,7 @@ const LOOK_EVERY: u64 = 4 << 20;
 
 /// Octets of the disk that are left alone whatever the configuration says: the index can't be told
 /// that the disk is full without giving up, so nothing at all is written below this.
-pub const FLOOR: u64 = 8 << 20;
+pub const FLOOR: u64 = 16 << 20;
 
 /// Makes and places content files.
 pub(crate) struct Files {

@@ -24,7 +24,7 @@ impl Names {
     pub fn give(&mut self, wish: &str) -> String {
         let base = wish.rsplit(['/', '\\']).next().unwrap_or_default();
         let mut safe = String::new();
-        for c in base.trim_start_matches('.').trim().chars() {
+        for c in base.trim_start_matches(|c: char| c == '.' || c.is_whitespace()).trim_end().chars() {
             let c = match c {
                 c if c.is_control() => '_',
                 '<' | '>' | ':' | '"' | '|' | '?' | '*' => '_',
@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(names.give(""), "2-anlage");
         assert_eq!(names.give("a\u{0}\nb:c"), "a__b_c");
         assert_eq!(names.give(".bashrc"), "bashrc");
+        assert_eq!(names.give("\t. .profile"), "profile");
         assert!(names.give(&"ä".repeat(500)).len() <= MAX);
     }
 

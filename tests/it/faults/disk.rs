@@ -80,7 +80,7 @@ async fn submit_on(setup: Arc<Setup>, stop: Arc<AtomicBool>, client: usize) -> (
 async fn fills_and_recovers(min_free: &str) {
     let text = format!("min_free = {min_free}");
     let setup = Arc::new(Setup::new(|config| config.replace("min_free = 0", &text)));
-    let Some(disk) = Small::mount(&setup.data(), "40m") else { return };
+    let Some(disk) = Small::mount(&setup.data(), "256m") else { return };
     let (authority, task) = Authority::serve(&setup, "authority-push", Mood::Takes).await;
     let gateway = Gateway::start(&setup).await;
     let watch = Watch::new(&setup);

@@ -82,8 +82,9 @@ pub async fn pull(setup: Arc<Setup>, seen: Arc<Seen>, seed: u64) {
     loop {
         let listed = tokio::time::timeout(PATIENCE, mailbox.list(ListRequest { after: 0, limit: 100 })).await;
         let Ok(Ok(list)) = listed else {
-            if listed.is_err() {
-                println!("a list had no answer after {PATIENCE:?}");
+            match listed {
+                Ok(Err(status)) => tell("a list", &status),
+                _ => println!("a list had no answer after {PATIENCE:?}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
@@ -95,10 +96,20 @@ pub async fn pull(setup: Arc<Setup>, seen: Arc<Seen>, seed: u64) {
         for entry in entries {
             let forget = rng.random_ratio(1, 10);
             let id = entry.message_id.clone();
-            if tokio::time::timeout(PATIENCE, one(&mut mailbox, &seen, id, forget)).await.is_err() {
-                println!("{} could not be fetched and closed within {PATIENCE:?}", entry.message_id);
+            match tokio::time::timeout(PATIENCE, one(&mut mailbox, &seen, id, forget)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(status)) => tell(&entry.message_id, &status),
+                Err(_) => println!("{} was not fetched and closed within {PATIENCE:?}", entry.message_id),
             }
         }
+    }
+}
+
+/// Prints what the gateway answered; that it died is no news here.
+fn tell(what: &str, status: &tonic::Status) {
+    use tonic::Code::{Cancelled, Unavailable, Unknown};
+    if !matches!(status.code(), Cancelled | Unavailable | Unknown) {
+        println!("{what}: {:?}: {}", status.code(), status.message());
     }
 }
 

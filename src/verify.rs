@@ -34,6 +34,7 @@ mod signature;
 mod tag;
 pub mod trust;
 mod walk;
+pub(crate) mod xsd;
 
 #[cfg(test)]
 mod testkit;

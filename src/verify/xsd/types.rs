@@ -12,12 +12,12 @@ mod duration;
 mod facets;
 mod fault;
 mod pattern;
+mod space;
 #[cfg(test)]
 mod tests;
 mod uri;
 mod value;
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use builtin::{Builtin, Primitive, Variety, Whitespace};
@@ -27,6 +27,7 @@ pub(crate) use value::Value;
 
 use facets::{Bound, Facets};
 use fault::{Fault, Unit};
+use space::{is_space, items, normalised};
 use value::Form;
 
 /// Resolves a namespace prefix in scope, for qualified names. `""` is the default namespace.
@@ -99,7 +100,12 @@ static BUILTINS: LazyLock<Vec<Arc<SimpleType>>> = LazyLock::new(|| {
 });
 
 impl SimpleType {
-    fn new_builtin(builtin: Builtin, base: Option<Arc<Self>>, mut facets: Facets, item: Option<Arc<Self>>) -> Self {
+    fn new_builtin(
+        builtin: Builtin,
+        base: Option<Arc<Self>>,
+        mut facets: Facets,
+        item: Option<Arc<Self>>,
+    ) -> Self {
         let bound = |digits: &'static str| {
             let value = decimal::Decimal::read(digits, true)?;
             Some(Bound { value: Value(Form::Decimal(value.owned())), inclusive: true, shown: digits.into() })
@@ -121,7 +127,13 @@ impl SimpleType {
         Self::new(base, item.map_or(Kind::Atomic, Kind::List), builtin, builtin.whitespace(), facets)
     }
 
-    fn new(base: Option<Arc<Self>>, kind: Kind, builtin: Builtin, whitespace: Whitespace, facets: Facets) -> Self {
+    fn new(
+        base: Option<Arc<Self>>,
+        kind: Kind,
+        builtin: Builtin,
+        whitespace: Whitespace,
+        facets: Facets,
+    ) -> Self {
         let has_ids = match &kind {
             Kind::Atomic => id_kind(builtin).is_some(),
             Kind::List(item) => item.has_ids,
@@ -172,14 +184,15 @@ impl SimpleType {
         Ok(Arc::new(Self::new(Some(ur), kind, Builtin::AnySimpleType, Whitespace::Collapse, facets)))
     }
 
-    /// A type whose values are those of its members; the first that allows a text decides which value it is.
+    /// A type whose values are those of its members; the first that allows a text decides which value it is. A union
+    /// that is a member keeps its own facets (as later versions of the standard put right).
     ///
     /// # Errors
-    /// A member is `anySimpleType`.
+    /// There is no member.
     pub(crate) fn union(members: &[Arc<Self>]) -> Result<Arc<Self>, String> {
         let ur = Self::builtin(Builtin::AnySimpleType);
-        if members.iter().any(|member| Arc::ptr_eq(member, &ur)) {
-            return Err("a member of a union can't be the type anySimpleType".to_owned());
+        if members.is_empty() {
+            return Err("a union names the types of its values".to_owned());
         }
         let kind = Kind::Union(members.into());
         let facets = Facets::default();
@@ -362,46 +375,5 @@ fn id_kind(builtin: Builtin) -> Option<IdKind> {
         Builtin::IdRef => Some(IdKind::IdRef),
         Builtin::Entity => Some(IdKind::Entity),
         _ => None,
-    }
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r')
-}
-
-/// The items of a list.
-fn items(raw: &str) -> impl Iterator<Item = &str> {
-    raw.split(is_space).filter(|text| !text.is_empty())
-}
-
-/// The text after white space is treated (section 4.3.6).
-#[inline]
-fn normalised(raw: &str, whitespace: Whitespace) -> Cow<'_, str> {
-    match whitespace {
-        Whitespace::Preserve => Cow::Borrowed(raw),
-        Whitespace::Replace => match raw.bytes().any(|octet| matches!(octet, b'\t' | b'\n' | b'\r')) {
-            true => Cow::Owned(raw.replace(is_space, " ")),
-            false => Cow::Borrowed(raw),
-        },
-        Whitespace::Collapse => {
-            let text = raw.trim_matches(is_space);
-            let mut before = 0;
-            let fine = |octet: u8| {
-                let doubled = octet == b' ' && before == b' ';
-                before = octet;
-                !doubled && !matches!(octet, b'\t' | b'\n' | b'\r')
-            };
-            if text.bytes().all(fine) {
-                return Cow::Borrowed(text);
-            }
-            let mut collapsed = String::with_capacity(text.len());
-            for part in items(text) {
-                if !collapsed.is_empty() {
-                    collapsed.push(' ');
-                }
-                collapsed.push_str(part);
-            }
-            Cow::Owned(collapsed)
-        }
     }
 }

@@ -92,7 +92,9 @@ mod tests {
         assert_eq!(hex_length("0aF"), None);
         assert_eq!(hex_length("0g"), None);
         assert_eq!(*hex_octets("0aFf"), [10, 255]);
-        for (text, length) in [("", 0), ("AA==", 1), ("A A = =", 1), ("AAA=", 2), ("AAAA AAAA", 6), ("AQ==", 1)] {
+        for (text, length) in
+            [("", 0), ("AA==", 1), ("A A = =", 1), ("AAA=", 2), ("AAAA AAAA", 6), ("AQ==", 1)]
+        {
             assert_eq!(base64_length(text), Some(length), "{text}");
         }
         for bad in ["A", "AA", "AAA", "A===", "AAAA=", "AB==", "AAB=", "AA==AAAA", "A  AAA", "AA-_", "="] {

@@ -26,12 +26,7 @@ pub(super) struct Moment<S> {
 
 impl Moment<&str> {
     pub(super) fn owned(self) -> Moment<Box<str>> {
-        Moment {
-            kind: self.kind,
-            seconds: self.seconds,
-            fraction: self.fraction.into(),
-            zoned: self.zoned,
-        }
+        Moment { kind: self.kind, seconds: self.seconds, fraction: self.fraction.into(), zoned: self.zoned }
     }
 
     /// The order of section 3.2.7.4: `None` where it can't be told, because one has a zone and the other has none.
@@ -98,8 +93,8 @@ impl<'t> Reader<'t> {
     fn year(&mut self) -> Option<i128> {
         let negative = self.literal(b'-').is_some();
         let digits = self.digits();
-        let fits = digits.len() == 4
-            || digits.len() > 4 && digits.len() <= MOST_DIGITS && !digits.starts_with('0');
+        let fits =
+            digits.len() == 4 || digits.len() > 4 && digits.len() <= MOST_DIGITS && !digits.starts_with('0');
         let year = if fits { number(digits) } else { 0 };
         match (year, negative) {
             (0, _) => None,
@@ -165,7 +160,16 @@ pub(super) fn number(digits: &str) -> i128 {
 
 /// Appendix E takes the year as it is written, so -0004 is a leap year.
 fn is_leap(year: i128) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    let (_, rest) = cycles(year);
+    rest % 4 == 0 && (rest % 100 != 0 || rest == 0)
+}
+
+/// The calendar repeats itself every 400 years: how often, and the rest. Divisions of 128 bits are slow and rarely needed.
+fn cycles(years: i128) -> (i128, i64) {
+    match i64::try_from(years) {
+        Ok(years) => (years.div_euclid(400).into(), years.rem_euclid(400)),
+        Err(_) => (years.div_euclid(400), years.rem_euclid(400) as i64),
+    }
 }
 
 fn days_in(year: i128, month: i128) -> i128 {
@@ -180,10 +184,10 @@ fn days_in(year: i128, month: i128) -> i128 {
 /// Days from the beginning of the year 1 to the first of a month. Years count through 0.
 pub(super) fn days_before(year: i128, month: i128) -> i128 {
     const BEFORE: [i128; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    let past = year - 1;
-    let leaps = past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400);
+    let (cycles, rest) = cycles(year - 1);
+    let past = cycles * 146_097 + i128::from(rest * 365 + rest / 4 - rest / 100);
     let months = usize::try_from(month - 1).ok().and_then(|at| BEFORE.get(at)).copied().unwrap_or_default();
-    past * 365 + leaps + months + i128::from(month > 2 && is_leap(year))
+    past + months + i128::from(month > 2 && is_leap(year))
 }
 
 /// The same for a year as it is written: there is no year 0, so those before it lie 366 days later.
@@ -232,21 +236,12 @@ pub(super) fn read(kind: Primitive, text: &str) -> Option<Moment<&str>> {
         Primitive::GMonth => {
             reader.literal(b'-')?;
             month = reader.month()?;
-            // The standard first printed `--MM--`, and its schemas and processors still know it.
-            if let Some(rest) = reader.rest.strip_prefix("--") {
-                reader.rest = rest;
-            }
         }
         _ => return None,
     }
     let zone = reader.zone()?;
     let local = (days_before_written(year, month) + day - 1) * DAY + clock.0;
-    Some(Moment {
-        kind,
-        seconds: local - zone.unwrap_or_default(),
-        fraction: clock.1,
-        zoned: zone.is_some(),
-    })
+    Some(Moment { kind, seconds: local - zone.unwrap_or_default(), fraction: clock.1, zoned: zone.is_some() })
 }
 
 #[cfg(test)]

@@ -49,11 +49,7 @@ impl<'t> Decimal<&'t str> {
 
     /// The same with its own digits.
     pub(super) fn owned(self) -> Decimal<Box<str>> {
-        Decimal {
-            negative: self.negative,
-            integer: self.integer.into(),
-            fraction: self.fraction.into(),
-        }
+        Decimal { negative: self.negative, integer: self.integer.into(), fraction: self.fraction.into() }
     }
 
     /// Digits that it needs (`totalDigits`, section 4.3.11): the least n with |v| = i × 10^-s, i < 10^n and s <= n.
@@ -99,7 +95,9 @@ mod tests {
 
     #[test]
     fn reads_decimals() {
-        for good in ["0", "-0", "+1", "1.", ".5", "-.5", "00.00", "12345678901234567890123456789012345678901.5"] {
+        for good in
+            ["0", "-0", "+1", "1.", ".5", "-.5", "00.00", "12345678901234567890123456789012345678901.5"]
+        {
             assert!(Decimal::read(good, false).is_some(), "{good}");
         }
         for bad in ["", "+", "-", ".", "-.", "1e3", "1,5", "1.2.3", " 1", "+-1", "INF", "١"] {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::builtin::{Builtin, Primitive, Whitespace};
 use super::facets::{Bound, Enumeration, Facet, Facets};
 use super::pattern::Pattern;
+use super::space::normalised;
 use super::value::{Read, order, read};
-use super::{FacetSpec, Kind, SimpleType, normalised};
+use super::{FacetSpec, Kind, SimpleType};
 
 type Checked<T = ()> = Result<T, String>;
 
@@ -29,7 +30,9 @@ pub(super) fn restrict(base: &Arc<SimpleType>, specs: &[FacetSpec<'_>]) -> Check
 
 /// Whether a facet can constrain values of the type (section 4.1.5).
 fn applies(base: &SimpleType, facet: Facet) -> bool {
-    use Facet::{Enumeration, FractionDigits, Length, MaxLength, MinLength, Pattern, TotalDigits, WhiteSpace};
+    use Facet::{
+        Enumeration, FractionDigits, Length, MaxLength, MinLength, Pattern, TotalDigits, WhiteSpace,
+    };
     match &base.kind {
         Kind::Union(_) => return matches!(facet, Pattern | Enumeration),
         Kind::List(_) => {
@@ -157,7 +160,9 @@ impl Step<'_> {
             let mut values = Vec::new();
             for spec in of(Facet::Enumeration) {
                 let value = self.base.value(spec.value, spec.scope);
-                values.push(value.map_err(|fault| format!("an enumeration is no value of the base type: {fault}"))?);
+                values.push(
+                    value.map_err(|fault| format!("an enumeration is no value of the base type: {fault}"))?,
+                );
             }
             self.facets.enumeration = Some(Arc::new(Enumeration::new(values)));
         } else if self.base.builtin == Builtin::Notation && self.facets.enumeration.is_none() {
@@ -222,7 +227,9 @@ impl Step<'_> {
 
     /// Sections 4.3.7.4 to 4.3.10.4.
     fn range(&self) -> Checked {
-        for (one, other) in [(Facet::MinInclusive, Facet::MinExclusive), (Facet::MaxInclusive, Facet::MaxExclusive)] {
+        for (one, other) in
+            [(Facet::MinInclusive, Facet::MinExclusive), (Facet::MaxInclusive, Facet::MaxExclusive)]
+        {
             if self.gives(one) && self.gives(other) {
                 return Err(format!("{} and {} can't both be given", one.name(), other.name()));
             }
@@ -233,7 +240,8 @@ impl Step<'_> {
         ] {
             let Some((now, before)) = now.as_ref().zip(before.as_ref()) else { continue };
             let facet = if before.inclusive { inclusive } else { exclusive };
-            let same = now.inclusive == before.inclusive && order(&now.value, &before.value) == Some(Ordering::Equal);
+            let same = now.inclusive == before.inclusive
+                && order(&now.value, &before.value) == Some(Ordering::Equal);
             if !same && self.base.facets.fixed & facet.bit() != 0 {
                 return Err(format!("{} is fixed in the base type", facet.name()));
             }

@@ -136,14 +136,25 @@ mod tests {
     #[test]
     fn reads_durations() {
         for good in [
-            "P1Y", "P1M", "P1D", "PT1H", "PT1M", "PT1S", "PT1.5S", "-P1Y2M3DT4H5M6.7S", "P0D", "P1YT1S", "PT0.0S",
+            "P1Y",
+            "P1M",
+            "P1D",
+            "PT1H",
+            "PT1M",
+            "PT1S",
+            "PT1.5S",
+            "-P1Y2M3DT4H5M6.7S",
+            "P0D",
+            "P1YT1S",
+            "PT0.0S",
             "P00000000000000000000000000000000001Y",
         ] {
             assert!(Duration::read(good).is_some(), "{good}");
         }
         for bad in [
-            "", "P", "-P", "PT", "P1YT", "P1", "1Y", "P1S", "PT1Y", "P1M1Y", "PT1S1M", "P1.5D", "PT1.S", "PT.5S",
-            "PT1.5M", "+P1D", "P-1D", "P1D ", "PT1H1H", "P1DTT1H", "PTT1H", "P1H", "p1d", "P1Y1", "PT1.5",
+            "", "P", "-P", "PT", "P1YT", "P1", "1Y", "P1S", "PT1Y", "P1M1Y", "PT1S1M", "P1.5D", "PT1.S",
+            "PT.5S", "PT1.5M", "+P1D", "P-1D", "P1D ", "PT1H1H", "P1DTT1H", "PTT1H", "P1H", "p1d", "P1Y1",
+            "PT1.5",
         ] {
             assert!(Duration::read(bad).is_none(), "{bad}");
         }
@@ -158,10 +169,9 @@ mod tests {
     fn orders_durations() {
         let order = |a, b| Duration::read(a).unwrap().order(Duration::read(b).unwrap());
         // The table of section 3.2.6.2.
-        for (least, open, most) in [
-            ("P364D", ["P365D", "P366D"].as_slice(), "P367D"),
-            ("P364D", &["P365D"], "P367D"),
-        ] {
+        for (least, open, most) in
+            [("P364D", ["P365D", "P366D"].as_slice(), "P367D"), ("P364D", &["P365D"], "P367D")]
+        {
             assert_eq!(order("P1Y", least), Some(Ordering::Greater));
             assert!(open.iter().all(|open| order("P1Y", open).is_none()));
             assert_eq!(order("P1Y", most), Some(Ordering::Less));

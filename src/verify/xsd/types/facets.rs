@@ -108,7 +108,8 @@ impl Enumeration {
     }
 
     pub(super) fn holds(&self, value: &Value) -> Result<(), Fault> {
-        let found = if self.values.len() <= FEW { self.values.contains(value) } else { self.many.contains(value) };
+        let found =
+            if self.values.len() <= FEW { self.values.contains(value) } else { self.many.contains(value) };
         if found { Ok(()) } else { Err(Fault::Enumeration(self.values.len())) }
     }
 }

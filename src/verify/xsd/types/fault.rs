@@ -46,8 +46,12 @@ fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::Lexical(builtin) => write!(f, "{} is expected", builtin.words()),
         Fault::Length(length, unit) => write!(f, "exactly {} expected", counted(*length, *unit, "is", "are")),
-        Fault::MinLength(length, unit) => write!(f, "at least {} needed", counted(*length, *unit, "is", "are")),
-        Fault::MaxLength(length, unit) => write!(f, "at most {} allowed", counted(*length, *unit, "is", "are")),
+        Fault::MinLength(length, unit) => {
+            write!(f, "at least {} needed", counted(*length, *unit, "is", "are"))
+        }
+        Fault::MaxLength(length, unit) => {
+            write!(f, "at most {} allowed", counted(*length, *unit, "is", "are"))
+        }
         Fault::Pattern(shown) => write!(f, "it does not match the pattern {shown}"),
         Fault::Enumeration(1) => write!(f, "it is not the one allowed value"),
         Fault::Enumeration(count) => write!(f, "it is none of the {count} allowed values"),

@@ -49,12 +49,18 @@ impl Pattern {
     /// # Errors
     /// A sentence that says what is wrong with one of them.
     pub(super) fn compile(expressions: &[&str]) -> Result<Self, String> {
-        let parsed = expressions.iter().map(|expression| parse::parse(expression).map_err(|why| told(expression, &why)));
+        let parsed = expressions
+            .iter()
+            .map(|expression| parse::parse(expression).map_err(|why| told(expression, &why)));
         let hir = Hir::alternation(parsed.collect::<Result<Vec<_>, _>>()?);
         let joined = expressions.join("|");
         let large = || told(&joined, "it is too large when its repetitions are written out");
         let nfa = thompson::Compiler::new()
-            .configure(thompson::Config::new().nfa_size_limit(Some(LARGEST_NFA)).which_captures(thompson::WhichCaptures::None))
+            .configure(
+                thompson::Config::new()
+                    .nfa_size_limit(Some(LARGEST_NFA))
+                    .which_captures(thompson::WhichCaptures::None),
+            )
             .build_from_hir(&hir)
             .map_err(|_| large())?;
         let config = dense::Config::new()

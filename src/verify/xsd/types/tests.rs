@@ -20,7 +20,10 @@ pub(super) fn of(name: &str) -> Arc<SimpleType> {
 }
 
 pub(super) fn specs<'a>(facets: &[(Facet, &'a str)]) -> Vec<FacetSpec<'a>> {
-    facets.iter().map(|(name, value)| FacetSpec { name: *name, value, fixed: false, scope: &OnePrefix }).collect()
+    facets
+        .iter()
+        .map(|(name, value)| FacetSpec { name: *name, value, fixed: false, scope: &OnePrefix })
+        .collect()
 }
 
 pub(super) fn derived(base: &Arc<SimpleType>, facets: &[(Facet, &str)]) -> Arc<SimpleType> {

@@ -65,11 +65,11 @@ pub(super) fn read<'v>(builtin: Builtin, text: &'v str, scope: &'v dyn Scope) ->
         Primitive::Base64Binary => Read::Octets(primitive, text, binary::base64_length(text)?),
         Primitive::AnyUri => uri::is_uri(text).then_some(Read::Text(primitive, text))?,
         Primitive::QName | Primitive::Notation => {
-            let (prefix, local) = text.split_once(':').unwrap_or(("", text));
-            let named = names::is_ncname(local) && (local.len() == text.len() || names::is_ncname(prefix));
-            if !named {
-                return None;
-            }
+            let name = names::scan(text, 0).filter(|name| name.end == text.len())?;
+            let (prefix, local) = match name.colon {
+                Some(colon) => (text.get(..colon)?, text.get(colon + 1..)?),
+                None => ("", text),
+            };
             let namespace = match scope.namespace(prefix) {
                 Some(namespace) => Some(namespace).filter(|namespace| !namespace.is_empty()),
                 None if prefix.is_empty() => None,
@@ -85,7 +85,9 @@ pub(super) fn read<'v>(builtin: Builtin, text: &'v str, scope: &'v dyn Scope) ->
 fn has_lexis(lexis: Lexis, text: &str) -> bool {
     match lexis {
         Lexis::Free | Lexis::Integer => true,
-        Lexis::NcName => names::is_ncname(text),
+        Lexis::NcName => {
+            names::scan(text, 0).is_some_and(|name| name.end == text.len() && name.colon.is_none())
+        }
         // A colon may stand anywhere in the other two, so each is a name in which every colon is a letter.
         Lexis::Name => {
             let first = text.strip_prefix(':').map_or_else(|| text.chars().next(), |_| Some('_'));
@@ -140,7 +142,9 @@ impl<'v> Read<'v> {
             Self::Decimal(value) => Form::Decimal(value.owned()),
             // Adding zero turns the negative one into the positive.
             Self::Float(value) => Form::Float(if value.is_nan() { f32::NAN } else { value + 0.0 }.to_bits()),
-            Self::Double(value) => Form::Double(if value.is_nan() { f64::NAN } else { value + 0.0 }.to_bits()),
+            Self::Double(value) => {
+                Form::Double(if value.is_nan() { f64::NAN } else { value + 0.0 }.to_bits())
+            }
             Self::Duration(value) => Form::Duration(value.owned()),
             Self::Moment(value) => Form::Moment(value.owned()),
             Self::Octets(Primitive::HexBinary, text, _) => {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind, Literal};
 
 use super::blocks::BLOCKS;
 use crate::verify::names::is_ncname;
@@ -11,7 +11,18 @@ use crate::verify::names::is_ncname;
 static NAMES: LazyLock<(ClassUnicode, ClassUnicode)> = LazyLock::new(|| {
     let mut text = String::from("a");
     let ranges = |takes: &mut dyn FnMut(char) -> bool| {
-        ClassUnicode::new(('\0'..=char::MAX).filter(|c| takes(*c)).map(|c| ClassUnicodeRange::new(c, c)))
+        let mut ranges: Vec<(char, char)> = Vec::new();
+        let mut before = false;
+        for c in '\0'..=char::MAX {
+            let taken = takes(c);
+            match ranges.last_mut().filter(|_| before) {
+                Some((_, end)) if taken => *end = c,
+                _ if taken => ranges.push((c, c)),
+                _ => {}
+            }
+            before = taken;
+        }
+        ClassUnicode::new(ranges.into_iter().map(|(from, to)| ClassUnicodeRange::new(from, to)))
     };
     let starts = ranges(&mut |c| c == ':' || is_ncname(c.encode_utf8(&mut [0; 4])));
     let continues = ranges(&mut |c| {
@@ -59,8 +70,9 @@ pub(super) fn property(name: &str) -> Option<ClassUnicode> {
         return (!class.ranges().is_empty()).then_some(class);
     }
     const CATEGORIES: [&str; 36] = [
-        "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps",
-        "Pe", "Pi", "Pf", "Po", "Z", "Zs", "Zl", "Zp", "S", "Sm", "Sc", "Sk", "So", "C", "Cc", "Cf", "Co", "Cn",
+        "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd",
+        "Ps", "Pe", "Pi", "Pf", "Po", "Z", "Zs", "Zl", "Zp", "S", "Sm", "Sc", "Sk", "So", "C", "Cc", "Cf",
+        "Co", "Cn",
     ];
     CATEGORIES.contains(&name).then(|| category(name)).flatten()
 }
@@ -69,6 +81,11 @@ fn category(name: &str) -> Option<ClassUnicode> {
     let hir = regex_syntax::parse(&format!("\\p{{{name}}}")).ok()?;
     match hir.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
+        // A category of one character.
+        HirKind::Literal(Literal(octets)) => {
+            let c = std::str::from_utf8(&octets).ok()?.chars().next()?;
+            Some(ClassUnicode::new([ClassUnicodeRange::new(c, c)]))
+        }
         _ => None,
     }
 }

@@ -81,7 +81,9 @@ impl Parser<'_> {
                 '[' => class(self.class()?),
                 '.' => Hir::dot(Dot::AnyCharExceptCRLF),
                 '\\' => class(self.escape()?.0),
-                '?' | '*' | '+' | '{' => return Err(format!("{c} has nothing before it that it could repeat")),
+                '?' | '*' | '+' | '{' => {
+                    return Err(format!("{c} has nothing before it that it could repeat"));
+                }
                 ']' | '}' => return Err(format!("a {c} that stands for itself is written \\{c}")),
                 c => class(only(c)),
             };
@@ -155,7 +157,8 @@ impl Parser<'_> {
             '\\' | '|' | '.' | '?' | '*' | '+' | '(' | ')' | '{' | '}' | '-' | '[' | ']' | '^' => c,
             'p' | 'P' => return Ok((self.property(c == 'P')?, None)),
             c => {
-                let class = classes::multiple(c).ok_or_else(|| format!("\\{c} is no escape of XML Schema"))?;
+                let class =
+                    classes::multiple(c).ok_or_else(|| format!("\\{c} is no escape of XML Schema"))?;
                 return Ok((class, None));
             }
         };
@@ -221,7 +224,9 @@ impl Parser<'_> {
                 (_, Some(single)) => single,
             },
             // It stands for itself at the beginning and at the end.
-            '-' if first || self.rest.starts_with(']') || self.rest.starts_with("-[") => return Ok(only('-')),
+            '-' if first || self.rest.starts_with(']') || self.rest.starts_with("-[") => {
+                return Ok(only('-'));
+            }
             '-' => return Err("a hyphen within a class is written \\-".to_owned()),
             c => c,
         };

@@ -30,6 +30,7 @@ fn matches_whole_texts() {
         ("(ab|cd){2}", "abcd", "ab"),
         ("[\\s]\\S", "\ta", "aa"),
         ("\\p{IsGreek}", "α", "a"),
+        ("\\p{Zl}\\P{Zp}", "\u{2028}a", "a\u{2029}"),
         ("(a|aa)*b", "aaaab", "aaaa"),
     ] {
         assert!(matches(expression, good), "{expression} {good}");
@@ -40,8 +41,32 @@ fn matches_whole_texts() {
 #[test]
 fn refuses_what_is_no_expression() {
     for bad in [
-        "*", "a**", "a{", "a{x}", "a{2,1}", "(", ")", "(a", "[", "[]", "[^]", "[b-a]", "\\", "\\q", "\\p{Foo}",
-        "\\p{IsFoo}", "\\pL", "a{1000000}", "\\$", "[a-\\d]", "[a-c-e]", "(?:a)", "]", "a{,3}", "[[a]]", "[a-[b]c]",
+        "*",
+        "a**",
+        "a{",
+        "a{x}",
+        "a{2,1}",
+        "(",
+        ")",
+        "(a",
+        "[",
+        "[]",
+        "[^]",
+        "[b-a]",
+        "\\",
+        "\\q",
+        "\\p{Foo}",
+        "\\p{IsFoo}",
+        "\\pL",
+        "a{1000000}",
+        "\\$",
+        "[a-\\d]",
+        "[a-c-e]",
+        "(?:a)",
+        "]",
+        "a{,3}",
+        "[[a]]",
+        "[a-[b]c]",
     ] {
         assert!(Pattern::compile(&[bad]).is_err(), "{bad}");
     }
@@ -61,7 +86,9 @@ fn falls_back_where_the_table_would_be_too_large() {
 #[test]
 fn proves_which_characters_are_harmless() {
     let set = |expression: &str| match Pattern::compile(&[expression]).unwrap().engine {
-        Engine::Table { harmless, .. } => (0..128_u8).filter(|c| harmless[*c as usize]).map(char::from).collect(),
+        Engine::Table { harmless, .. } => {
+            (0..128_u8).filter(|c| harmless[*c as usize]).map(char::from).collect()
+        }
         Engine::Large(_) => String::from("?"),
     };
     assert_eq!(set("([a-c]|d\u{301}|e|ef)*"), "abce");
@@ -81,7 +108,9 @@ fn agrees_with_another_engine() {
         texts.sort();
         texts.dedup();
     }
-    for expression in ["(a|ab|ä-)*", "[^a]+", "(a?b){1,2}-*", "(a|b)*a(a|b)", ".{2,3}", "a*b*ä*", "((a|ä)+-)*b?"] {
+    for expression in
+        ["(a|ab|ä-)*", "[^a]+", "(a?b){1,2}-*", "(a|b)*a(a|b)", ".{2,3}", "a*b*ä*", "((a|ä)+-)*b?"]
+    {
         let pattern = Pattern::compile(&[expression]).unwrap();
         let other = regex::Regex::new(&format!("\\A(?:{expression})\\z")).unwrap();
         for text in &texts {

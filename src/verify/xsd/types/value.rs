@@ -49,6 +49,18 @@ pub(super) enum Read<'v> {
 #[inline]
 pub(super) fn read<'v>(builtin: Builtin, text: &'v str, scope: &'v dyn Scope) -> Option<Read<'v>> {
     let primitive = builtin.primitive();
+    if primitive == Primitive::String && builtin.lexis() == Lexis::Free {
+        return Some(Read::Text(primitive, text));
+    }
+    read_other(builtin, primitive, text, scope)
+}
+
+fn read_other<'v>(
+    builtin: Builtin,
+    primitive: Primitive,
+    text: &'v str,
+    scope: &'v dyn Scope,
+) -> Option<Read<'v>> {
     Some(match primitive {
         Primitive::Any => Read::Text(primitive, text),
         Primitive::String => has_lexis(builtin.lexis(), text).then_some(Read::Text(primitive, text))?,

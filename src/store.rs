@@ -20,6 +20,7 @@ mod overlay;
 mod ports;
 mod queue;
 mod recover;
+mod replay;
 mod room;
 mod stage;
 mod steps;

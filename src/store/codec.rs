@@ -75,6 +75,14 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, CodecFault> {
     seal(record.version, record)
 }
 
+/// The acceptance number of a sealed record, without the rest of it.
+pub(crate) fn sequence(octets: &[u8]) -> Result<u64, CodecFault> {
+    // The record's first two fields.
+    let ((_, sequence), _): ((u64, u64), _) =
+        postcard::take_from_bytes(peek(octets)?.1).map_err(|e| CodecFault::Content(e.to_string()))?;
+    Ok(sequence)
+}
+
 /// The record again.
 pub(crate) fn decode(octets: &[u8]) -> Result<Record, CodecFault> {
     let (version, record): (u64, Record) = unseal(octets)?;

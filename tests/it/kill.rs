@@ -73,9 +73,24 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
         starts.get(starts.len() / 2).copied().unwrap_or_default(),
         starts.last().copied().unwrap_or_default(),
     );
+    slowest(&setup);
     assert!(stuck.is_empty(), "lost or stuck: {stuck:?}");
     seen.check(&acknowledged);
     drop(gateway);
+}
+
+/// Prints what the stores' own logs say of the three that took longest to open.
+fn slowest(setup: &Setup) {
+    let log = std::fs::read_to_string(setup.folder.path().join("log")).unwrap();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut opened: Vec<_> = lines.filter(|line| line["message"] == "the store is open").collect();
+    opened.sort_by_key(|line| std::cmp::Reverse(line["milliseconds"].as_u64()));
+    for line in opened.iter().take(3) {
+        println!(
+            "the store took {} ms to open, {} messages, {} frames, {} applied, rebuilt: {}",
+            line["milliseconds"], line["messages"], line["frames"], line["applied"], line["rebuilt"]
+        );
+    }
 }
 
 /// Deletes the index, or truncates or overwrites one of its files at a random place.

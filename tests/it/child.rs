@@ -61,6 +61,11 @@ impl Setup {
         self.folder.path().join("amtsweg.toml")
     }
 
+    /// What the gateway has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The store's folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -261,9 +266,8 @@ impl Gateway {
                 break;
             }
             let ended = gateway.process.try_wait().unwrap();
-            let log = || std::fs::read_to_string(setup.folder.path().join("log")).unwrap_or_default();
-            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", log());
-            assert!(began.elapsed() < Duration::from_secs(60), "not ready after 60 s\n{}", log());
+            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", setup.log());
+            assert!(began.elapsed() < Duration::from_secs(60), "not ready after 60 s\n{}", setup.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         gateway.ready_after = began.elapsed();

@@ -89,8 +89,3 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
-
-/// What the gateway has logged.
-fn log(setup: &Setup) -> String {
-    std::fs::read_to_string(setup.folder().join("log")).unwrap_or_default()
-}

@@ -81,7 +81,7 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
 
 /// Prints what the stores' own logs say of the three that took longest to open.
 fn slowest(setup: &Setup) {
-    let log = std::fs::read_to_string(setup.folder.path().join("log")).unwrap();
+    let log = setup.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let mut opened: Vec<_> = lines.filter(|line| line["message"] == "the store is open").collect();
     opened.sort_by_key(|line| std::cmp::Reverse(line["milliseconds"].as_u64()));

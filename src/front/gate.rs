@@ -33,7 +33,11 @@ impl Room {
         Self {
             requests: semaphore(limits.requests),
             watches: semaphore(limits.watches),
-            memory: Memory::new(limits.memory_octets),
+            // Half of it, but always enough for a document and the next one.
+            memory: Memory::new(
+                limits.memory_octets,
+                (limits.memory_octets / 2).max(limits.document_octets.saturating_mul(2)),
+            ),
         }
     }
 }
@@ -162,7 +166,7 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
     };
     // The memory for its document is given back with the request, not with the answer, which a
     // reader may leave lying.
-    let hold = gate.core.room.memory.hold();
+    let hold = gate.core.room.memory.hold(entry.memory());
     let mut request = match gate.bounded(request, grpc, &hold) {
         Ok(request) => request,
         Err(refusal) => return finish(&gate, grpc, name.as_str(), refuse(grpc, &refusal)),

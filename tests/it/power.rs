@@ -5,8 +5,8 @@
 //! child itself is killed now and then, so that a cut also meets what a killed process left unsynced.
 //!
 //! `AMTSWEG_CUTS` says how many images (300 unless told; 10000 is the long form), `AMTSWEG_SEED` repeats
-//! a run's choices. How threads take turns is not repeated: a fault says in which folder its records are
-//! kept if `AMTSWEG_KEEP` is set.
+//! a run's choices. How threads take turns is not repeated: `AMTSWEG_KEEP` names a folder that the records
+//! of each run are copied to.
 
 mod disk;
 mod drive;
@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use disk::{Disk, Log};
@@ -127,18 +127,23 @@ fn large(n: usize) -> usize {
 impl Run {
     fn record(folder: &Path, shim: &Path, seed: u64, drop: Option<&'static str>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let data = folder.join("data");
-        std::fs::create_dir_all(&data).unwrap();
-        let killed = |rng: &mut StdRng| End::Killed(2_u64.pow(rng.random_range(3..10)) + rng.random_range(0..300));
-        let mut ends = vec![End::Clean, End::Abrupt, killed(&mut rng), killed(&mut rng), killed(&mut rng)];
+        let root = folder.join("disk");
+        std::fs::create_dir_all(&root).unwrap();
+        let killed = |rng: &mut StdRng| match rng.random_range(0..5) {
+            0 => End::KilledSyncing(rng.random_range(1..9)),
+            1 => End::Killed(rng.random_range(1..400)),
+            _ => End::KilledSyncing(rng.random_range(6..60)),
+        };
+        let mut ends = vec![End::Clean, End::Abrupt];
+        ends.extend((0..4).map(|_| killed(&mut rng)));
         ends.shuffle(&mut rng);
         ends.push(End::Abrupt);
         let next = ends.len() * MESSAGES;
         let world = World::make(folder, large(next + RECOVERING) + 2);
-        let base = Disk::of(&data);
+        let base = Disk::of(&root);
         let log = folder.join("log");
         let place =
-            Place { folder: folder.to_owned(), data, log: log.clone(), shim: shim.to_owned(), drop };
+            Place { folder: folder.to_owned(), root, log: log.clone(), shim: shim.to_owned(), drop };
         let mut known = Known::default();
         for (n, end) in ends.into_iter().enumerate() {
             let again = known.unanswered();
@@ -146,17 +151,21 @@ impl Run {
             drive::run(&place, &phase).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             known = Known::default().and(&Log::read(&log), usize::MAX);
         }
+        if let Some(to) = std::env::var_os("AMTSWEG_KEEP") {
+            std::fs::copy(&log, Path::new(&to).join(format!("{seed}.records"))).unwrap();
+        }
         let log = Log::read(&log);
         Self { folder: folder.to_owned(), seed, shim: shim.to_owned(), world, log, base, next }
     }
 
-    /// Moments to cut at: half of them at syncs, half anywhere.
+    /// Moments to cut at: a third of them at syncs, a third behind acknowledgements, a third anywhere.
     fn moments(&self, count: usize, rng: &mut StdRng) -> Vec<usize> {
-        let boundaries = self.log.boundaries();
-        let any = |rng: &mut StdRng| rng.random_range(1..=self.log.entries.len());
-        let sync = |rng: &mut StdRng| boundaries[rng.random_range(0..boundaries.len())];
-        let mut out: Vec<usize> =
-            (0..count).map(|n| if n % 2 == 0 { sync(rng) } else { any(rng) }).collect();
+        let kinds = [
+            self.log.boundaries(),
+            self.log.acknowledgements(),
+            (1..=self.log.entries.len()).collect::<Vec<_>>(),
+        ];
+        let mut out: Vec<usize> = kinds.iter().cycle().take(count).filter_map(|k| k.choose(rng).copied()).collect();
         out.sort_unstable();
         out
     }
@@ -190,7 +199,6 @@ impl Run {
         let fresh = large(self.next + RECOVERING);
         let faults = judge::judge(&self.world, &known, &image, fresh, n % 6 == 0).await;
         let name = format!("seed {} cut {n} at record {moment}", self.seed);
-        keep(&self.folder, &faults);
         tally.lock().unwrap().add(faults, &name);
         std::fs::remove_dir_all(&image).unwrap();
         if n % AGAIN.0 == 7 {
@@ -207,7 +215,7 @@ impl Run {
         let log = image.with_extension("log");
         let place = Place {
             folder: self.folder.clone(),
-            data: image.to_owned(),
+            root: image.to_owned(),
             log: log.clone(),
             shim: self.shim.clone(),
             drop: None,
@@ -230,19 +238,11 @@ impl Run {
             disk.image(&log, &second, &mut rng);
             let fresh = large(self.next + RECOVERING);
             let faults = judge::judge(&self.world, &known, &second, fresh, false).await;
-            keep(&self.folder, &faults);
-            let mut tally = tally.lock().unwrap();
+                let mut tally = tally.lock().unwrap();
             tally.again += 1;
             tally.add(faults, &format!("{name}, cut again at {moment}"));
             std::fs::remove_dir_all(&second).unwrap();
         }
-    }
-}
-
-/// Copies the records of a run with faults to the folder `AMTSWEG_KEEP`.
-fn keep(folder: &Path, faults: &Faults) {
-    if let Some(to) = std::env::var_os("AMTSWEG_KEEP").filter(|_| !faults.is_empty()) {
-        std::fs::copy(folder.join("log"), Path::new(&to).join("power.log")).unwrap();
     }
 }
 

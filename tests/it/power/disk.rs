@@ -6,6 +6,7 @@
 //! durable, `sync_file_range` least of all. Of the rest a cut leaves what chance leaves.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -92,6 +93,16 @@ impl Log {
         Self { octets, entries }
     }
 
+    /// Adds a mark to a log that a shim may be writing to at the same time: both append whole records.
+    pub fn add_mark(path: &Path, mark: &str) {
+        let mut record = vec![0; 48];
+        record[0] = Kind::Mark as u8 + 1;
+        record[40..48].copy_from_slice(&(mark.len() as u64).to_le_bytes());
+        record.extend_from_slice(mark.as_bytes());
+        let mut file = std::fs::File::options().append(true).open(path).unwrap();
+        file.write_all(&record).unwrap();
+    }
+
     /// The marks among the first `until` records.
     pub fn marks(&self, until: usize) -> impl Iterator<Item = &str> {
         let marks = self.entries.iter().take(until).filter(|e| e.kind == Kind::Mark);
@@ -103,6 +114,14 @@ impl Log {
         let sync = |e: &Entry| matches!(e.kind, Kind::SyncBegin | Kind::SyncEnd);
         let at = self.entries.iter().enumerate().filter(|(_, e)| sync(e)).map(|(at, _)| at);
         at.flat_map(|at| [at, at + 1]).collect()
+    }
+
+    /// Records behind which something was acknowledged.
+    pub fn acknowledgements(&self) -> Vec<usize> {
+        let acknowledges = |e: &Entry| {
+            e.kind == Kind::Mark && matches!(self.octets.get(e.payload.start), Some(b'A' | b'K' | b'C'))
+        };
+        self.entries.iter().enumerate().filter(|(_, e)| acknowledges(e)).map(|(at, _)| at + 1).collect()
     }
 }
 

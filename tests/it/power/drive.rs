@@ -29,6 +29,8 @@ pub enum End {
     Abrupt,
     /// It is killed after so many records, wherever it is then.
     Killed(u64),
+    /// It is killed when so many syncs have begun.
+    KilledSyncing(u64),
 }
 
 /// One life of the child.
@@ -47,11 +49,17 @@ pub struct Phase {
 /// Where things lie.
 pub struct Place {
     pub folder: PathBuf,
-    pub data: PathBuf,
+    /// The disk; the store lies in a folder on it.
+    pub root: PathBuf,
     pub log: PathBuf,
     pub shim: PathBuf,
     /// Syncs to leave out; see the shim.
     pub drop: Option<&'static str>,
+}
+
+/// The store's folder on a disk.
+pub fn store(root: &Path) -> PathBuf {
+    root.join("data")
 }
 
 /// Runs a phase in a process of its own; what it said, if it failed otherwise than told to.
@@ -61,11 +69,11 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     child
         .args(["power::drive::phase", "--exact", "--nocapture", "--test-threads=1"])
         .env("AMTSWEG_POWER_WORK", &place.folder)
-        .env("AMTSWEG_POWER_DATA", &place.data)
+        .env("AMTSWEG_POWER_DATA", store(&place.root))
         .env("AMTSWEG_POWER_PHASE", format!("{} {} {}", phase.seed, phase.from, phase.count))
         .env("AMTSWEG_POWER_AGAIN", again.join(" "))
         .env("AMTSWEG_POWER_END", if phase.end == End::Clean { "clean" } else { "abrupt" })
-        .env("POWER_ROOT", &place.data)
+        .env("POWER_ROOT", &place.root)
         .env("POWER_LOG", &place.log)
         .env("POWER_MARK", place.folder.join("marks"))
         .env("POWER_PAUSE", "200")
@@ -74,11 +82,16 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     if let Some(drop) = place.drop {
         child.env("POWER_DROP", drop);
     }
-    if let End::Killed(after) = phase.end {
-        child.env("POWER_KILL", after.to_string());
+    let kill = match phase.end {
+        End::Killed(after) => Some(after.to_string()),
+        End::KilledSyncing(at) => Some(format!("sync:{at}")),
+        End::Clean | End::Abrupt => None,
+    };
+    if let Some(kill) = &kill {
+        child.env("POWER_KILL", kill);
     }
     let output = child.output().unwrap();
-    let killed = matches!(phase.end, End::Killed(_)) && output.status.code() == Some(137);
+    let killed = kill.is_some() && output.status.code() == Some(137);
     if output.status.success() || killed {
         return Ok(());
     }

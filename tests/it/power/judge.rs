@@ -75,16 +75,6 @@ impl Known {
     pub fn acknowledged(&self) -> usize {
         self.messages.values().filter(|m| m.acknowledged.is_some()).count()
     }
-
-    /// Ids acknowledged.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.messages.values().filter_map(|m| m.acknowledged.as_ref()).map(|(id, _)| id.as_str())
-    }
-
-    /// The number behind the last message known.
-    pub fn next(&self) -> usize {
-        self.messages.last_key_value().map_or(0, |(n, _)| n + 1)
-    }
 }
 
 /// What is wrong with an image.
@@ -100,9 +90,10 @@ pub enum Kind {
 
 pub type Faults = Vec<(Kind, String)>;
 
-/// Opens the store in `data` and looks at everything; `fresh` and the one behind it are messages that
+/// Opens the store on the disk `root` and looks at everything; `fresh` and the one behind it are messages that
 /// nobody has submitted. With `again` it is closed and opened a second time.
-pub async fn judge(world: &World, known: &Known, data: &Path, fresh: usize, again: bool) -> Faults {
+pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, again: bool) -> Faults {
+    let data = &super::drive::store(root);
     let mut faults = Faults::new();
     let opened = match World::open(data) {
         Ok(opened) => opened,

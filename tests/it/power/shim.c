@@ -5,7 +5,7 @@
  *   POWER_LOG    the file that the records are appended to
  *   POWER_MARK   a file below no root: what is written to it becomes a mark among the records
  *   POWER_DROP   "fdatasync:TEXT": fdatasync of files with TEXT in their path does nothing and is not recorded
- *   POWER_KILL   the process ends, as if killed, after so many records
+ *   POWER_KILL   the process ends, as if killed, after so many records, or with "sync:N" when the Nth sync begins
  *   POWER_PAUSE  microseconds that a sync lasts at most
  *
  * Every change is made and recorded under one lock, so the order of the records is the order of the changes.
@@ -42,7 +42,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
 static char root[PATH_MAX], mark[PATH_MAX], drop_path[256];
 static size_t root_len;
-static uint64_t records, kill_after, tokens;
+static uint64_t records, syncs, kill_after, kill_at_sync, tokens;
 static unsigned pause_most, seed = 1;
 
 
@@ -54,7 +54,8 @@ __attribute__((constructor)) static void begin(void) {
     text = getenv("POWER_DROP");
     if (text && !strncmp(text, "fdatasync:", 10)) snprintf(drop_path, sizeof drop_path, "%s", text + 10);
     text = getenv("POWER_KILL");
-    if (text) kill_after = strtoull(text, NULL, 10);
+    if (text && !strncmp(text, "sync:", 5)) kill_at_sync = strtoull(text + 5, NULL, 10);
+    else if (text) kill_after = strtoull(text, NULL, 10);
     text = getenv("POWER_PAUSE");
     if (text) pause_most = (unsigned)strtoul(text, NULL, 10);
     seed = (unsigned)getpid();
@@ -131,7 +132,9 @@ static void put(uint32_t kind, uint32_t flags, uint64_t inode, uint64_t a, uint6
     int kept = errno;
     if (syscall(SYS_writev, log_fd, parts, 4) != (long)whole) abort();
     errno = kept;
-    if (kind != R_MARK && ++records == kill_after) syscall(SYS_exit_group, 137);
+    int over = kind != R_MARK && ++records == kill_after;
+    over |= kind == R_SYNC_BEGIN && ++syncs == kill_at_sync;
+    if (over) syscall(SYS_exit_group, 137);
 }
 
 static void enter(void) { pthread_mutex_lock(&lock); }

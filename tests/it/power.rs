@@ -142,8 +142,7 @@ impl Run {
         let world = World::make(folder, large(next + RECOVERING) + 2);
         let base = Disk::of(&root);
         let log = folder.join("log");
-        let place =
-            Place { folder: folder.to_owned(), root, log: log.clone(), shim: shim.to_owned(), drop };
+        let place = Place { folder: folder.to_owned(), root, log: log.clone(), shim: shim.to_owned(), drop };
         let mut known = Known::default();
         for (n, end) in ends.into_iter().enumerate() {
             let again = known.unanswered();
@@ -165,7 +164,8 @@ impl Run {
             self.log.acknowledgements(),
             (1..=self.log.entries.len()).collect::<Vec<_>>(),
         ];
-        let mut out: Vec<usize> = kinds.iter().cycle().take(count).filter_map(|k| k.choose(rng).copied()).collect();
+        let mut out: Vec<usize> =
+            kinds.iter().cycle().take(count).filter_map(|k| k.choose(rng).copied()).collect();
         out.sort_unstable();
         out
     }
@@ -238,7 +238,7 @@ impl Run {
             disk.image(&log, &second, &mut rng);
             let fresh = large(self.next + RECOVERING);
             let faults = judge::judge(&self.world, &known, &second, fresh, false).await;
-                let mut tally = tally.lock().unwrap();
+            let mut tally = tally.lock().unwrap();
             tally.again += 1;
             tally.add(faults, &format!("{name}, cut again at {moment}"));
             std::fs::remove_dir_all(&second).unwrap();
@@ -286,4 +286,46 @@ fn a_ledger_that_is_not_synced_is_found_out() {
 fn content_that_is_not_synced_is_found_out() {
     let Some(tally) = cut(60, Some("fdatasync:/content/")) else { return };
     assert!(tally.of(Kind::Corrupt) > 0, "the harness has no teeth");
+}
+
+/// The first life is killed at each of its first syncs in turn; the second one is asked again for what
+/// was not answered, and loses its power at each answer, with all that was not synced.
+#[test]
+fn what_a_killed_process_left_unsynced_is_durable_before_it_is_acknowledged() {
+    let tools = world::scratch();
+    let Some(shim) = shim(tools.path()) else { return };
+    let folder = world::scratch();
+    let path = folder.path().canonicalize().unwrap();
+    let fresh = large(MESSAGES);
+    let world = World::make(&path, fresh + 2);
+    let tally = Mutex::new(Tally::default());
+    let began = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for at in 1..=24 {
+        let root = path.join(format!("disk-{at}"));
+        std::fs::create_dir_all(&root).unwrap();
+        let base = Disk::of(&root);
+        let log = path.join(format!("log-{at}"));
+        let place = Place { folder: path.clone(), root, log: log.clone(), shim: shim.clone(), drop: None };
+        let first = Phase { seed: at, from: 0, count: 4, again: Vec::new(), end: End::KilledSyncing(at) };
+        drive::run(&place, &first).unwrap();
+        let recorded = Log::read(&log);
+        let again = Known::default().and(&recorded, usize::MAX).unanswered();
+        let second = Phase { seed: at, from: 4, count: 1, again, end: End::Abrupt };
+        drive::run(&place, &second).unwrap();
+        let (before, log) = (recorded.entries.len(), Log::read(&log));
+        let mut disk = base;
+        for moment in log.acknowledgements().into_iter().filter(|moment| *moment > before) {
+            disk.advance(&log, moment);
+            let image = path.join(format!("image-{at}-{moment}"));
+            disk.worst(&log, &image);
+            let known = Known::default().and(&log, moment);
+            let faults = runtime.block_on(judge::judge(&world, &known, &image, fresh, false));
+            tally.lock().unwrap().add(faults, &format!("killed at sync {at}, cut at record {moment}"));
+            std::fs::remove_dir_all(&image).unwrap();
+        }
+    }
+    let tally = tally.into_inner().unwrap();
+    tally.report(began);
+    assert!(tally.images > 24 && tally.faults.is_empty(), "{:?}: {:#?}", tally.faults, tally.told);
 }

@@ -3,10 +3,13 @@
 //! that fail for minutes or days, answers that get lost or come too late, workers that die at any
 //! moment. `AMTSWEG_SEED` repeats a run, `AMTSWEG_YEARS` makes it longer (2 unless told).
 //!
+//! The mailbox has a simulation of its own: readers that take leases, extend them, forget them, come late.
+//!
 //! What must hold: no message is lost or revived, attempts only grow, no two claims of one message
 //! overlap, no endpoint starves, and after an outage the retries of an endpoint never come at more than
 //! twice their mean rate.
 
+mod mailbox;
 mod model;
 
 use std::time::Duration;
@@ -62,6 +65,11 @@ fn after_an_outage_a_full_queue_drains_at_an_even_rate() {
         println!("after the outage {mean:.1} attempts in 10 s, {most} at most");
         assert!(most as f64 <= 2.0 * mean, "{most} attempts in 10 s, {mean:.1} on average");
     }
+}
+
+#[test]
+fn leases_of_readers_never_overlap_and_every_message_is_taken_over() {
+    println!("{}", mailbox::run(seed(), 365 * DAY, 4_000));
 }
 
 /// The jitter alone, as if there were no breaker: many messages that all began to fail at one moment,

@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// Octets that a disk writes as a whole.
 const SECTOR: usize = 512;
@@ -62,8 +62,20 @@ impl Log {
     pub fn read(path: &Path) -> Self {
         use Kind::*;
         let kinds = [
-            Open, Write, SyncBegin, SyncEnd, Rename, Truncate, Unlink, MakeFolder, RemoveFolder, Mark, Range,
-            Link, Allocate, Unknown,
+            Open,
+            Write,
+            SyncBegin,
+            SyncEnd,
+            Rename,
+            Truncate,
+            Unlink,
+            MakeFolder,
+            RemoveFolder,
+            Mark,
+            Range,
+            Link,
+            Allocate,
+            Unknown,
         ];
         let octets = std::fs::read(path).unwrap_or_default();
         let mut entries = Vec::new();
@@ -76,7 +88,8 @@ impl Log {
             if end > octets.len() {
                 break;
             }
-            let text = |from: usize, len: usize| String::from_utf8(octets[from..from + len].to_vec()).unwrap();
+            let text =
+                |from: usize, len: usize| String::from_utf8(octets[from..from + len].to_vec()).unwrap();
             let entry = Entry {
                 kind: kinds[field(0, 4) as usize - 1],
                 inode: field(16, 8),
@@ -190,10 +203,9 @@ impl Disk {
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             let about = entry.metadata().unwrap();
-            let content = about.is_file().then(|| Content {
-                durable: std::fs::read(entry.path()).unwrap(),
-                pending: Vec::new(),
-            });
+            let content = about
+                .is_file()
+                .then(|| Content { durable: std::fs::read(entry.path()).unwrap(), pending: Vec::new() });
             let object = self.add(about.ino(), content);
             self.names.insert((parent, entry.file_name().into_string().unwrap()), object);
             if about.is_dir() {
@@ -320,6 +332,12 @@ impl Disk {
             }
         }
         self.write(log, &names, 0, folder, whole, rng);
+    }
+
+    /// The image of a cut that leaves nothing but what was synced.
+    pub fn worst(&self, log: &Log, folder: &Path) {
+        let mut rng = StdRng::seed_from_u64(0);
+        self.write(log, &self.durable, 0, folder, Some(Luck::Nothing), &mut rng);
     }
 
     fn write(

@@ -200,7 +200,8 @@ impl Driver {
     }
 
     async fn control(&self, e: usize) {
-        let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let at =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
         self.marks.put(format!("c {e} {at}"));
         let control = EndpointControl {
             endpoint: endpoint(e).parse().unwrap(),

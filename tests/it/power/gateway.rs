@@ -59,7 +59,8 @@ async fn the_whole_gateway_starts_on_what_a_cut_leaves_and_brings_everything_the
     let (_authority, task) = Authority::serve(&setup, "authority-push", Mood::Takes).await;
     let log = Arc::new(tools.path().join("log"));
     let gateway =
-        Gateway::start_under(&setup, &[("LD_PRELOAD", &shim), ("POWER_ROOT", &data), ("POWER_LOG", &log)]).await;
+        Gateway::start_under(&setup, &[("LD_PRELOAD", &shim), ("POWER_ROOT", &data), ("POWER_LOG", &log)])
+            .await;
     let clients = (0..CLIENTS).map(|n| tokio::spawn(submit(setup.clone(), log.clone(), n)));
     let mut sent = Vec::new();
     for client in clients.collect::<Vec<_>>() {
@@ -69,8 +70,9 @@ async fn the_whole_gateway_starts_on_what_a_cut_leaves_and_brings_everything_the
     let log = Log::read(&log);
     let mut rng = StdRng::seed_from_u64(seed);
     let (syncs, all) = (log.boundaries(), log.entries.len());
-    let mut moments: Vec<usize> =
-        (0..cuts).map(|n| if n % 2 == 0 { *syncs.choose(&mut rng).unwrap() } else { rng.random_range(1..=all) }).collect();
+    let mut moments: Vec<usize> = (0..cuts)
+        .map(|n| if n % 2 == 0 { *syncs.choose(&mut rng).unwrap() } else { rng.random_range(1..=all) })
+        .collect();
     moments.sort_unstable();
     let mut disk = base;
     let mut expected = 0;

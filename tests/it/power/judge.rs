@@ -181,7 +181,8 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
         faults.push((Kind::Corrupt, format!("message {n} has another receipt")));
     }
     let attachments = record.attachments.iter().map(|a| &a.content);
-    let contents: Vec<&ContentRef> = [&record.document, &record.receipt].into_iter().chain(attachments).collect();
+    let contents: Vec<&ContentRef> =
+        [&record.document, &record.receipt].into_iter().chain(attachments).collect();
     for content in contents {
         if let Err(fault) = read_all(store, content, 1 << 20).await {
             let what = if message.acknowledged.is_some() { "acknowledged" } else { "unanswered" };

@@ -153,7 +153,7 @@ fn lane() -> Lane {
     }
 }
 
-fn record(number: usize, endpoint: usize, at: Timestamp) -> Record {
+pub fn record(number: usize, endpoint: usize, way: Way, at: Timestamp) -> Record {
     let uuid = uuid::Uuid::from_u128(number as u128);
     let place = ContentPlace::Segment { segment: 0, offset: 0 };
     let content = ContentRef { place, len: 0, sha256: Digest::default() };
@@ -190,10 +190,10 @@ fn record(number: usize, endpoint: usize, at: Timestamp) -> Record {
             authority: "stadt".parse().unwrap(),
             reader: "kop:06411000".parse().unwrap(),
             endpoint: format!("e{endpoint}").parse().unwrap(),
-            way: Way::Push,
+            way,
             rule: String::new(),
         },
-        state: State::initial(Way::Push, at),
+        state: State::initial(way, at),
         attempts: 0,
         warned: false,
         accepted_at: at,
@@ -313,7 +313,7 @@ impl Simulation {
 
     fn submit(&mut self, e: usize) {
         let number = self.records.len();
-        let record = record(number, e, self.wall());
+        let record = record(number, e, Way::Push, self.wall());
         self.witnesses.push(Witness { version: 1, ..Witness::default() });
         self.due[e].insert((record.state.claimable_at().unwrap(), number));
         self.records.push(record);
@@ -486,7 +486,11 @@ impl Simulation {
         let luck = self.rng.random_range(0..1000);
         let endpoint = &self.endpoints[e];
         if !endpoint.up {
-            return if luck < 500 { Answer::Silent } else { Answer::Busy((luck < 600).then_some(luck as u64)) };
+            return if luck < 500 {
+                Answer::Silent
+            } else {
+                Answer::Busy((luck < 600).then_some(luck as u64))
+            };
         }
         if luck < endpoint.flaky {
             return [Answer::Busy(None), Answer::TakenUnheard, Answer::Silent][luck as usize % 3];
@@ -656,7 +660,8 @@ impl Simulation {
     }
 
     pub fn summary(&self) -> String {
-        let finished = |state: State| self.witnesses.iter().filter(|w| w.finished == Some(state.clone())).count();
+        let finished =
+            |state: State| self.witnesses.iter().filter(|w| w.finished == Some(state.clone())).count();
         format!(
             "{} messages, {} attempts, {} outages, {} crashes; {} closed, {} returned, {} open; at most {} \
              attempts for one",

@@ -408,7 +408,13 @@ impl Simulation {
             Permit::NotBefore(until) => {
                 return self.look_by(w, e, now + until.since(wall).as_millis() as u64);
             }
-            Permit::Probing => return,
+            Permit::Probing => {
+                assert!(
+                    !lane.in_flight.is_empty(),
+                    "the lane of endpoint {e} waits for a probe that nobody sent"
+                );
+                return;
+            }
         };
         let free = limit.saturating_sub(lane.in_flight.len());
         if free == 0 {
@@ -591,6 +597,16 @@ impl Simulation {
         let wall = self.wall();
         for n in self.open.iter().copied().collect::<Vec<_>>() {
             let record = &self.records[n];
+            if let State::Sending { claim } = &record.state {
+                let token = uuid::Uuid::from_u128(self.rng.random());
+                let until = Timestamp(u64::MAX);
+                let intruder = Action::Claim(Claim { owner: "intruder".to_owned(), token, until });
+                assert_eq!(
+                    step(record, intruder, wall).is_ok(),
+                    claim.expired(wall),
+                    "message {n}: {claim:?}"
+                );
+            }
             let detail = String::new();
             let age = Age::of(record, WARN, RETURN, wall);
             let action = match (&record.state, age) {

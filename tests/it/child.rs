@@ -236,6 +236,15 @@ impl Gateway {
 
     /// The same with so many file descriptors at most.
     pub async fn start_with(setup: &Setup, descriptors: Option<u32>) -> Self {
+        Self::launch(setup, descriptors, &[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn start_under(setup: &Setup, variables: &[(&str, &Path)]) -> Self {
+        Self::launch(setup, None, variables).await
+    }
+
+    async fn launch(setup: &Setup, descriptors: Option<u32>, variables: &[(&str, &Path)]) -> Self {
         let began = Instant::now();
         let log =
             std::fs::File::options().create(true).append(true).open(setup.folder.path().join("log")).unwrap();
@@ -251,6 +260,7 @@ impl Gateway {
         let process = command
             .args(["serve", "--config"])
             .arg(setup.config())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

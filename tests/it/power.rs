@@ -197,7 +197,7 @@ impl Run {
         let rng = || StdRng::seed_from_u64(seed);
         disk.image(&self.log, &image, &mut rng());
         let fresh = large(self.next + RECOVERING);
-        let faults = judge::judge(&self.world, &known, &image, fresh, n % 6 == 0).await;
+        let faults = judge::judge(&self.world, &known, &image, fresh, n.is_multiple_of(6)).await;
         let name = format!("seed {} cut {n} at record {moment}", self.seed);
         tally.lock().unwrap().add(faults, &name);
         std::fs::remove_dir_all(&image).unwrap();

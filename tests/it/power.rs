@@ -12,6 +12,7 @@ mod disk;
 mod drive;
 mod gateway;
 mod judge;
+mod log;
 mod world;
 
 use std::collections::BTreeMap;
@@ -24,9 +25,10 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
-use disk::{Disk, Log};
+use disk::Disk;
 use drive::{End, Phase, Place};
 use judge::{Faults, Kind, Known};
+use log::Log;
 use world::World;
 
 /// Images of one run of the child.

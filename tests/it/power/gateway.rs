@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::disk::{Disk, Log};
+use super::disk::Disk;
+use super::log::Log;
 use super::number;
 use crate::child::{Gateway, Setup};
 use crate::faults::Portal;

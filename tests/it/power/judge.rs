@@ -6,7 +6,7 @@ use std::path::Path;
 use amtsweg::domain::{ContentRef, Digest, MessageId, Record};
 use amtsweg::store::{Acceptance, Filter, ReadPort, Store, read_all};
 
-use super::disk::Log;
+use super::log::Log;
 use super::world::{World, endpoint, told, uuid};
 
 /// What is known of one message at the moment of a cut.

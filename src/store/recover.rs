@@ -101,7 +101,7 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     let (mut missing, mut done) = (0, None);
     if let Some((index, checked)) = found {
         let applied = index.meta().applied;
-        let (end, faults) = catch_up(&index, &segments, marker.as_ref(), None)?;
+        let (end, faults) = catch_up(&index, &segments, marker.as_ref(), Replay::going_on(&index))?;
         missing = applied.saturating_sub(end.last);
         match faults {
             None => done = Some((index, checked, end, applied)),
@@ -115,8 +115,10 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
         None => {
             let index = shelf.fresh().map_err(|f| OpenError::Index(f.to_string()))?;
             let newest = Newest::of(&segments)?;
-            let (end, fault) = catch_up(&index, &segments, marker.as_ref(), Some(newest))?;
-            match fault {
+            let (walked, filled) = index
+                .fill(|filler| catch_up(&index, &segments, marker.as_ref(), Replay::filling(filler, newest)));
+            let (end, fault) = walked?;
+            match filled.err().map(|f| f.to_string()).or(fault) {
                 None => (index, true, end, 0),
                 Some(why) => return Err(OpenError::Index(why)),
             }
@@ -137,20 +139,19 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     Ok(Recovered { index, segments, end, recovery })
 }
 
-/// Walks the ledger and applies what the index lacks; `newest` for an empty one. Gives the ledger's
-/// end, and why the index is of no use, if so.
+/// Walks the ledger and applies what the index lacks. Gives the ledger's end, and why the index is
+/// of no use, if so.
 fn catch_up(
     index: &Index,
     segments: &[Segment],
     marker: Option<&Marker>,
-    newest: Option<Newest>,
+    mut replay: Replay<'_>,
 ) -> Result<(Summary, Option<String>), LedgerFault> {
     let meta = index.meta();
     let octets: u64 = segments.iter().map(|s| s.len).sum();
     let from = if octets <= WALK_ALL { 0 } else { segments.partition_point(|s| s.first <= meta.applied) };
     let walked = segments.get(from.saturating_sub(1)..).unwrap_or(segments);
     let clean = marker.filter(|m| m.clean);
-    let mut replay = Replay::new(index, newest);
     let mut fault = None;
     let mut tampered = false;
     let end = ledger::walk(walked, |number, head, body, place| {

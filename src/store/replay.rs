@@ -7,7 +7,7 @@ use crate::domain::{Digest, MessageId, Record};
 
 use super::codec;
 use super::frame::{Body, BodyFault, Change};
-use super::index::{Index, IndexFault, Step};
+use super::index::{Filler, Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment};
 use super::steps::Steps;
 
@@ -40,19 +40,33 @@ impl Newest {
     }
 }
 
+/// Where steps go.
+enum Target<'i> {
+    Known(&'i Index),
+    Empty(&'i Filler<'i>, Newest),
+}
+
 /// Applies frames to an index, many in a batch.
 pub(crate) struct Replay<'i> {
-    index: &'i Index,
-    /// For an empty index: what comes later is not looked at before.
-    newest: Option<Newest>,
+    index: Target<'i>,
     steps: Steps,
     last: u64,
     head: Digest,
 }
 
 impl<'i> Replay<'i> {
-    pub(crate) fn new(index: &'i Index, newest: Option<Newest>) -> Self {
-        Self { index, newest, steps: Steps::default(), last: 0, head: Digest::default() }
+    /// For an index that has what came before.
+    pub(crate) fn going_on(index: &'i Index) -> Self {
+        Self::new(Target::Known(index))
+    }
+
+    /// For an empty index: of each message only the last word.
+    pub(crate) fn filling(index: &'i Filler<'i>, newest: Newest) -> Self {
+        Self::new(Target::Empty(index, newest))
+    }
+
+    fn new(index: Target<'i>) -> Self {
+        Self { index, steps: Steps::default(), last: 0, head: Digest::default() }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -72,7 +86,7 @@ impl<'i> Replay<'i> {
                 Change::Accepted(sealed) => (false, sealed),
                 Change::Changed(_, sealed) => (true, sealed),
             };
-            if let Some(newest) = &self.newest {
+            if let Target::Empty(_, newest) = &self.index {
                 if newest.is(codec::sequence(&sealed)?, number) {
                     let new = Arc::new(codec::decode(&sealed)?);
                     self.steps.push(Step::Record { old: None, new, place });
@@ -93,14 +107,21 @@ impl<'i> Replay<'i> {
     fn before(&self, id: &MessageId) -> Result<Arc<Record>, IndexFault> {
         let known = match self.steps.newest(id) {
             Some(record) => Some(record),
-            None => self.index.get(id)?.map(Arc::new),
+            None => match &self.index {
+                Target::Known(index) => index.get(id)?.map(Arc::new),
+                Target::Empty(..) => None,
+            },
         };
         known.ok_or(IndexFault::Inconsistent("a changed record is missing"))
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), IndexFault> {
         if !self.steps.as_slice().is_empty() {
-            self.index.apply(self.steps.as_slice(), self.last, self.head)?;
+            let steps = self.steps.as_slice();
+            match &self.index {
+                Target::Known(index) => index.apply(steps, self.last, self.head)?,
+                Target::Empty(filler, _) => filler.apply(steps, self.last, self.head)?,
+            }
             self.steps.clear();
         }
         Ok(())

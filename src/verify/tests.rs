@@ -66,6 +66,7 @@ mod attacks;
 mod canonical;
 mod trusting;
 mod wellformed;
+mod order;
 mod whole;
 
 #[test]

@@ -17,4 +17,5 @@ mod rooms;
 mod support;
 mod wire;
 mod xmlsec;
+mod xta;
 mod xwasser;

@@ -1,0 +1,8 @@
+//! XTA 2 over real connections: every operation, every fault, and clients that others wrote.
+
+mod faults;
+mod operations;
+mod schema;
+mod tool;
+mod wire;
+mod zeep;

@@ -151,7 +151,9 @@ impl Front {
         stop: CancellationToken,
     ) -> Result<Running, FrontError> {
         let gate = Gate { core: self.core.clone(), side: Side::Main };
-        let router = grpc::main_routes(&self.core, &stop).merge(https::routes(&self.core)).merge(xta::routes(&self.core));
+        let router = grpc::main_routes(&self.core, &stop)
+            .merge(https::routes(&self.core))
+            .merge(xta::routes(&self.core));
         self.open(addr, tls, gate.around(router), stop).await
     }
 

@@ -234,7 +234,9 @@ impl Mailbox {
         let record = transition::get(self.read.as_ref(), id).await?;
         let token = match &record.state {
             State::Leased { claim } if claim.owner != account.name.as_str() => None,
-            State::Leased { claim } if claim.expired(now) => Some(self.lease(account, id, None, now).await?.1.token),
+            State::Leased { claim } if claim.expired(now) => {
+                Some(self.lease(account, id, None, now).await?.1.token)
+            }
             State::Leased { claim } => Some(claim.token),
             _ => None,
         };

@@ -148,14 +148,17 @@ impl Queue<'_> {
         if matches!(record.state, State::Parked { reason: ParkReason::EndpointGone }) {
             return Some(Action::Retry { detail: "the endpoint is in the directory again".into() });
         }
-        let waiting = matches!(record.state, State::Queued { .. } | State::Available | State::Deferred { .. });
+        let waiting =
+            matches!(record.state, State::Queued { .. } | State::Available | State::Deferred { .. });
         if waiting && record.placement.way != endpoint.way() {
             let placement = Placement { way: endpoint.way(), ..record.placement.clone() };
             return Some(Action::Reroute { placement, detail: "the endpoint was changed".into() });
         }
         let waiting = waiting || matches!(record.state, State::Leased { .. });
         if waiting && record.obsolete(now) {
-            return Some(Action::Return { detail: "not taken over before its author's last day for it".into() });
+            return Some(Action::Return {
+                detail: "not taken over before its author's last day for it".into(),
+            });
         }
         let age = Age::of(record, endpoint.warn_after, endpoint.return_after, now);
         let days = now.since(record.accepted_at).as_secs() / 86_400;

@@ -125,7 +125,8 @@ impl Record {
     #[must_use]
     pub fn media_type(&self) -> &str {
         let ordered = self.order.as_ref().map(|order| order.terms.media_type.as_str());
-        let sound = |media: &&str| media.contains('/') && media.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+        let sound =
+            |media: &&str| media.contains('/') && media.bytes().all(|octet| matches!(octet, b' '..=b'~'));
         ordered.filter(sound).unwrap_or("application/xml")
     }
 

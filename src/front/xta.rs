@@ -49,7 +49,8 @@ pub(crate) struct State {
 /// The routes of the configured paths.
 pub(crate) fn routes(core: &Arc<Core>) -> Router {
     let settings = core.parts.xta.clone();
-    let state = Arc::new(State { core: core.clone(), settings: settings.clone(), pages: pages::Pages::default() });
+    let state =
+        Arc::new(State { core: core.clone(), settings: settings.clone(), pages: pages::Pages::default() });
     let mut router = Router::new();
     for path in settings.paths() {
         router = router.route(path, post(call).get(describe));
@@ -76,7 +77,8 @@ async fn describe(Shared(state): Shared<Arc<State>>, request: Request) -> Respon
         let words = "POST a SOAP 1.2 request here, or GET the description at ?wsdl";
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
-    let named = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    let named =
+        |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let host = uri.authority().map(|authority| authority.as_str()).or_else(|| named(header::HOST));
     let text = wsdl::text(&state.settings, host.unwrap_or("localhost"));
     ([(header::CONTENT_TYPE, "text/xml; charset=UTF-8")], text).into_response()
@@ -84,11 +86,12 @@ async fn describe(Shared(state): Shared<Arc<State>>, request: Request) -> Respon
 
 /// `POST`: one operation.
 async fn call(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let (caller, port) = match (request.extensions().get::<Caller>(), state.settings.port(request.uri().path())) {
-        (Some(caller), Some(port)) => (caller.clone(), port),
-        // The gate lets nobody through without an account, and other paths don't lead here.
-        _ => return answer::bad(None, None, &Fault::Refused(unknown())),
-    };
+    let (caller, port) =
+        match (request.extensions().get::<Caller>(), state.settings.port(request.uri().path())) {
+            (Some(caller), Some(port)) => (caller.clone(), port),
+            // The gate lets nobody through without an account, and other paths don't lead here.
+            _ => return answer::bad(None, None, &Fault::Refused(unknown())),
+        };
     let mut asked = Asked { operation: None, message_id: None };
     match operate(&state, &caller, port, request, &mut asked).await {
         Ok((operation, answer)) => {

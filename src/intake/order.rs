@@ -82,9 +82,7 @@ impl Intake {
         self.parts.metrics.verified(began.elapsed());
         let verified = verified?;
         let header = verified.header();
-        if let Some(first) =
-            self.parts.read.find(&header.author, header.uuid).await.map_err(store_refusal)?
-        {
+        if let Some(first) = self.parts.read.find(&header.author, header.uuid).await.map_err(store_refusal)? {
             return Err(used(&first.id));
         }
         let (placement, _) = self.parts.directory.load().route(header, at.date())?;

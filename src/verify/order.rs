@@ -135,9 +135,8 @@ fn agreed(own: Header, order: &Header) -> Result<Header, Refusal> {
     }
     let reader = match (own.reader.clone(), order.reader.clone()) {
         (Some(inner), Some(outer)) if inner != outer => {
-            let reason = format!(
-                "the payload is for {inner}, the order names {outer}; name the same reader in both"
-            );
+            let reason =
+                format!("the payload is for {inner}, the order names {outer}; name the same reader in both");
             return Err(Refusal::new(Code::ReaderDiffers, reason));
         }
         (inner, outer) => inner.or(outer),

@@ -296,7 +296,12 @@ mod tests {
             sha256: crate::domain::Digest::default(),
         };
         let receipt = Some(Bytes::from_static(b"<quittung/>"));
-        let body = multipart("B", ("application/xml".to_owned(), piece("<antrag/>")), vec![(declared, piece("abc"))], receipt);
+        let body = multipart(
+            "B",
+            ("application/xml".to_owned(), piece("<antrag/>")),
+            vec![(declared, piece("abc"))],
+            receipt,
+        );
         let announced = body.size_hint().exact().unwrap();
         let octets = body.collect().await.unwrap().to_bytes();
         assert_eq!(octets.len() as u64, announced);

@@ -56,7 +56,9 @@ pub(crate) fn good(
 ) -> Response {
     let action = operation.action();
     match answer {
-        Answer::Plain { headers, body } => plain(StatusCode::OK, action, envelope(action, relates_to, &headers, &body)),
+        Answer::Plain { headers, body } => {
+            plain(StatusCode::OK, action, envelope(action, relates_to, &headers, &body))
+        }
         Answer::Message { headers, record, kept, token } => {
             let account = caller.entry.account.clone();
             let parts = Parts::of(&record, kept.as_ref());
@@ -97,15 +99,24 @@ struct Parts {
 
 impl Parts {
     fn of(record: &Record, kept: Option<&Kept>) -> Self {
-        let mut container = format!("<xta:GenericContentContainer xmlns:xta=\"{XTA}\"><xta:ContentContainer>");
+        let mut container =
+            format!("<xta:GenericContentContainer xmlns:xta=\"{XTA}\"><xta:ContentContainer>");
         let mut ids = Vec::new();
         for number in 0..=record.attachments.len() {
             let (name, len, own) = match number.checked_sub(1).and_then(|at| record.attachments.get(at)) {
-                None => ("Message", record.document.len, vec![("contentType".to_owned(), "application/xml".to_owned())]),
+                None => (
+                    "Message",
+                    record.document.len,
+                    vec![("contentType".to_owned(), "application/xml".to_owned())],
+                ),
                 Some(attachment) => {
                     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
                     let (media, file) = (&attachment.declared.media_type, &attachment.declared.name);
-                    ("Attachment", attachment.content.len, vec![pair("contentType", media), pair("filename", file)])
+                    (
+                        "Attachment",
+                        attachment.content.len,
+                        vec![pair("contentType", media), pair("filename", file)],
+                    )
                 }
             };
             let attributes = kept.and_then(|kept| kept.parts.get(number)).unwrap_or(&own);
@@ -117,7 +128,8 @@ impl Parts {
             if len > 0 {
                 container.push_str(&format!(" size=\"{len}\""));
             }
-            container.push_str(&format!("><xop:Include xmlns:xop=\"{XOP}\" href=\"cid:{id}\"/></xta:{name}>"));
+            container
+                .push_str(&format!("><xop:Include xmlns:xop=\"{XOP}\" href=\"cid:{id}\"/></xta:{name}>"));
             ids.push(id);
         }
         container.push_str("</xta:ContentContainer></xta:GenericContentContainer>");

@@ -138,7 +138,9 @@ impl Fault {
             }
             Self::Numbered(_, words) | Self::Sender(words) | Self::Addressing(_, words) => words.clone(),
             Self::MustUnderstand(name, _) => {
-                format!("the header block {name} must be understood and is not; leave it out, or without mustUnderstand")
+                format!(
+                    "the header block {name} must be understood and is not; leave it out, or without mustUnderstand"
+                )
             }
             Self::Version => "send a SOAP 1.2 envelope".to_owned(),
         }
@@ -151,7 +153,9 @@ impl Fault {
         let (value, subcode, detail) = match self {
             Self::Sender(_) => ("Sender", String::new(), None),
             Self::Addressing(name, _) => {
-                let subcode = format!("<soap:Subcode><soap:Value xmlns:wsa=\"{WSA}\">wsa:{name}</soap:Value></soap:Subcode>");
+                let subcode = format!(
+                    "<soap:Subcode><soap:Value xmlns:wsa=\"{WSA}\">wsa:{name}</soap:Value></soap:Subcode>"
+                );
                 ("Sender", subcode, None)
             }
             Self::MustUnderstand(..) => ("MustUnderstand", String::new(), None),

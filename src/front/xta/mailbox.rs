@@ -158,7 +158,9 @@ impl Asking<'_> {
         let mut found = Vec::new();
         for id in &page.selector.ids {
             let Ok(id) = message_id(id) else { continue };
-            let Some(record) = self.state.core.parts.read.get(&id).await.map_err(store_refusal)? else { continue };
+            let Some(record) = self.state.core.parts.read.get(&id).await.map_err(store_refusal)? else {
+                continue;
+            };
             let seen = visible(self.state, &self.caller.entry.account, page.author.as_ref(), &record);
             if seen && record.sequence > page.after && page.selector.selects(&record) {
                 found.push(record);
@@ -172,7 +174,11 @@ impl Asking<'_> {
     /// The next message of a page, with its contents.
     async fn message(&self, id: &str, mut page: Page, part: Part) -> Result<Answer, Fault> {
         if part == Part::Header {
-            let found = if page.selector.ids.is_empty() { self.select(&page, 1).await? } else { self.named(&page).await? };
+            let found = if page.selector.ids.is_empty() {
+                self.select(&page, 1).await?
+            } else {
+                self.named(&page).await?
+            };
             let Some(record) = found.first() else { return self.nothing(id, &page) };
             let words = kept(self.state, record).await?;
             let mut headers = metadata::given_back(record, words.as_ref()).to_xml();
@@ -220,9 +226,11 @@ enum Part {
 
 fn attributes(out: &mut String, record: &Record, metadata: &Element) {
     let scenario = metadata.at(super::names::META, &["Qualifier", "BusinessScenario"]);
-    let scenario = scenario.and_then(|e| e.elements().next()).map(|e| match e.elements().find(|c| c.local() == "code") {
-        Some(code) => code.text(),
-        None => e.text(),
+    let scenario = scenario.and_then(|e| e.elements().next()).map(|e| {
+        match e.elements().find(|c| c.local() == "code") {
+            Some(code) => code.text(),
+            None => e.text(),
+        }
     });
     let size = record.document.len + record.attachments.iter().map(|a| a.content.len).sum::<u64>();
     let size = i32::try_from(size).unwrap_or(i32::MAX);

@@ -51,7 +51,8 @@ pub(super) fn lookup(state: &State, caller: &Caller, request: &Request) -> Resul
         let reader = service.child(META, "Reader").ok_or_else(|| lacking("Reader"))?;
         let uri = service.child(XTA, "ServiceType").map(Element::text).filter(|uri| !uri.is_empty());
         let uri = uri.ok_or_else(|| lacking("ServiceType"))?;
-        let identifier = reader.child(META, "Identifier").map(Element::text).ok_or_else(|| lacking("Identifier"))?;
+        let identifier =
+            reader.child(META, "Identifier").map(Element::text).ok_or_else(|| lacking("Identifier"))?;
         out.push_str("<xta:LookupServiceResult>");
         // The reader stands alone in the answer: it gets the prefixes that the request declared around it.
         let mut reader = reader.clone();
@@ -96,7 +97,11 @@ fn available(state: &State, reader: &str, service: &str) -> Option<bool> {
 }
 
 /// `getTransportReport`.
-pub(super) async fn transport_report(state: &State, caller: &Caller, request: &Request) -> Result<String, Fault> {
+pub(super) async fn transport_report(
+    state: &State,
+    caller: &Caller,
+    request: &Request,
+) -> Result<String, Fault> {
     let author = author(caller, request)?;
     let id = asked(request)?;
     let record = state.core.parts.read.get(&id).await.map_err(store_refusal)?.ok_or_else(unknown)?;
@@ -108,7 +113,8 @@ pub(super) async fn transport_report(state: &State, caller: &Caller, request: &R
     let server = state.core.parts.intake.identity().to_string();
     let unsigned = report::unsigned(&record, kept.as_ref(), &server);
     let signed = state.core.parts.intake.sign(unsigned.as_bytes())?;
-    String::from_utf8(signed.to_vec()).map_err(|_| Fault::Numbered(9030, "the report can't be written".to_owned()))
+    String::from_utf8(signed.to_vec())
+        .map_err(|_| Fault::Numbered(9030, "the report can't be written".to_owned()))
 }
 
 /// `cancelMessage`.
@@ -145,6 +151,7 @@ fn sent_by(account: &Account, author: Option<&Identifier>, record: &Record) -> b
 /// The words that a message's order came with.
 pub(super) async fn kept(state: &State, record: &Arc<Record>) -> Result<Option<Kept>, Fault> {
     let Some(order) = &record.order else { return Ok(None) };
-    let octets = read_all(&*state.core.parts.read, &order.envelope, MAX_ENVELOPE).await.map_err(store_refusal)?;
+    let octets =
+        read_all(&*state.core.parts.read, &order.envelope, MAX_ENVELOPE).await.map_err(store_refusal)?;
     Ok(serde_json::from_slice(&octets).ok())
 }

@@ -8,7 +8,9 @@ use super::fault::Fault;
 use super::names::{META, WSA};
 use super::tree::{self, Attribute, Element, Node};
 use crate::domain::order::MAX_RELATES;
-use crate::domain::{Ars, FactKind, Header, Identifier, MessageId, Record, ServiceKey, Terms, Timestamp, Way};
+use crate::domain::{
+    Ars, FactKind, Header, Identifier, MessageId, Record, ServiceKey, Terms, Timestamp, Way,
+};
 
 /// Octets of the metadata; real ones have some thousand.
 pub(crate) const MAX_METADATA: usize = 256 * 1024;
@@ -70,13 +72,17 @@ pub(crate) fn parse(block: &Element) -> Result<Metadata, Fault> {
         if !typed {
             return Err(invalid(format!("{} needs the attribute type", path.join("/"))));
         }
-        text.parse().map_err(|e: crate::domain::identifier::Malformed| invalid(format!("{}: {}", path.join("/"), e.rule)))
+        text.parse().map_err(|e: crate::domain::identifier::Malformed| {
+            invalid(format!("{}: {}", path.join("/"), e.rule))
+        })
     };
     let author = party(&["Originators", "Author", "Identifier"])?;
     let reader = party(&["Destinations", "Reader", "Identifier"])?;
     let id = message_id(block)?;
     let service = required(block, &["Qualifier", "Service"])?;
-    let kind = block.at(META, &["Qualifier", "MessageType"]).ok_or_else(|| missing(&["Qualifier", "MessageType"]))?;
+    let kind = block
+        .at(META, &["Qualifier", "MessageType"])
+        .ok_or_else(|| missing(&["Qualifier", "MessageType"]))?;
     let code = code_of(kind).ok_or_else(|| missing(&["Qualifier", "MessageType", "code"]))?;
     for name in ["payloadSchema", "listURI", "listVersionID"] {
         if kind.attribute(name).is_none_or(|value| value.is_empty() && name != "listVersionID") {
@@ -86,7 +92,8 @@ pub(crate) fn parse(block: &Element) -> Result<Metadata, Fault> {
     if block.at(META, &["Qualifier", "BusinessScenario"]).and_then(|e| e.elements().next()).is_none() {
         return Err(missing(&["Qualifier", "BusinessScenario"]));
     }
-    let attributes = block.child(META, "DeliveryAttributes").ok_or_else(|| missing(&["DeliveryAttributes"]))?;
+    let attributes =
+        block.child(META, "DeliveryAttributes").ok_or_else(|| missing(&["DeliveryAttributes"]))?;
     let created = attributes.child(META, "Origin").map(Element::text);
     let uuid = id.as_str().rsplit(':').next().and_then(|text| text.parse().ok()).unwrap_or_default();
     let (reader, service_key, area) = destination(reader, &service)?;
@@ -137,7 +144,12 @@ fn message_id(block: &Element) -> Result<MessageId, Fault> {
     let path = ["MsgIdentification", "MessageID"];
     let found = block.child(META, "MsgIdentification").and_then(|e| e.child(WSA, "MessageID"));
     let text = found.map(Element::text).filter(|text| !text.is_empty()).ok_or_else(|| missing(&path))?;
-    text.parse().map_err(|_| Fault::Numbered(9021, "the MessageID is none of this gateway; ask for one with createMessageId".to_owned()))
+    text.parse().map_err(|_| {
+        Fault::Numbered(
+            9021,
+            "the MessageID is none of this gateway; ask for one with createMessageId".to_owned(),
+        )
+    })
 }
 
 /// The unqualified `code` of a code element; some clients qualify it.
@@ -177,9 +189,8 @@ fn terms(block: &Element, attributes: &Element) -> Result<Terms, Fault> {
         .map(|text| timestamp(&text).ok_or_else(|| invalid("NotBefore is no xs:dateTime")))
         .transpose()?;
     let obsolete = attributes.child(META, "ObsoleteAfter").map(Element::text);
-    let obsolete_after = obsolete
-        .map(|text| date(&text).ok_or_else(|| invalid("ObsoleteAfter is no xs:date")))
-        .transpose()?;
+    let obsolete_after =
+        obsolete.map(|text| date(&text).ok_or_else(|| invalid("ObsoleteAfter is no xs:date"))).transpose()?;
     let relates = block.child(META, "MsgIdentification").into_iter().flat_map(Element::elements);
     let relates = relates.filter(|element| element.is(META, "In-Reply-To")).map(Element::text);
     let relates_to = relates.take(MAX_RELATES).map(|text| text.chars().take(MAX_VALUE).collect()).collect();
@@ -278,7 +289,10 @@ fn made_up(record: &Record) -> Element {
     let undefined = Element::new("meta:Undefined", META).with_text(scenario);
     let mut kind = element("MessageType", vec![Element::new("code", "").with_text(header.type_code.clone())]);
     kind.attributes = vec![
-        attribute("payloadSchema", if header.namespace.is_empty() { "urn:amtsweg:schema:unbestimmt" } else { &header.namespace }),
+        attribute(
+            "payloadSchema",
+            if header.namespace.is_empty() { "urn:amtsweg:schema:unbestimmt" } else { &header.namespace },
+        ),
         attribute("listURI", "urn:amtsweg:codeliste:nachrichtentyp"),
         attribute("listVersionID", "1"),
     ];

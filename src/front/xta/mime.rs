@@ -42,11 +42,17 @@ impl Media {
                     Fault::Sender("the Content-Type names no boundary of 1 to 70 characters".to_owned())
                 })?;
                 if named("type").is_some_and(|t| !t.eq_ignore_ascii_case("application/xop+xml")) {
-                    return Err(Fault::Sender("send MTOM: multipart/related; type=\"application/xop+xml\"".to_owned()));
+                    return Err(Fault::Sender(
+                        "send MTOM: multipart/related; type=\"application/xop+xml\"".to_owned(),
+                    ));
                 }
                 let start = named("start").map(|id| bare(&id).to_owned());
                 let inner = named("start-info").and_then(|info| parameter(info.split_once(';')?.1, "action"));
-                Ok(Self { boundary: Some(boundary), start, action: inner.or_else(|| named("action")).or(soap_action) })
+                Ok(Self {
+                    boundary: Some(boundary),
+                    start,
+                    action: inner.or_else(|| named("action")).or(soap_action),
+                })
             }
             "text/xml" => Err(Fault::Version),
             _ => Err(Fault::Sender("send application/soap+xml, or multipart/related with MTOM".to_owned())),
@@ -73,11 +79,17 @@ pub(crate) struct Parts(Option<Multipart>);
 ///
 /// # Errors
 /// The body's own, AW-0103 over `bound`, AW-0301, and faults of MTOM.
-pub(crate) async fn open(media: &Media, mut body: Body, bound: usize, caller: &Caller) -> Result<Message, Fault> {
+pub(crate) async fn open(
+    media: &Media,
+    mut body: Body,
+    bound: usize,
+    caller: &Caller,
+) -> Result<Message, Fault> {
     let mut envelope = BytesMut::new();
     let mut add = |chunk: Bytes| -> Result<(), Refusal> {
         if envelope.len() + chunk.len() > bound {
-            let words = format!("the SOAP envelope has more than {bound} octets; send contents as MTOM parts");
+            let words =
+                format!("the SOAP envelope has more than {bound} octets; send contents as MTOM parts");
             return Err(Refusal::new(Code::OverLimit, words));
         }
         caller.hold.take(chunk.len())?;
@@ -174,9 +186,10 @@ mod tests {
 
     #[test]
     fn content_types_of_known_clients_are_read() {
-        let media = of("multipart/related; type=\"application/xop+xml\"; start=\"<root.message@cxf.apache.org>\"; \
+        let media =
+            of("multipart/related; type=\"application/xop+xml\"; start=\"<root.message@cxf.apache.org>\"; \
                         start-info=\"application/soap+xml; action=\\\"urn:a;b\\\"\"; boundary=\"uuid:1-2\"")
-        .unwrap();
+            .unwrap();
         assert_eq!(media.boundary.as_deref(), Some("uuid:1-2"));
         assert_eq!(media.start.as_deref(), Some("root.message@cxf.apache.org"));
         assert_eq!(media.action.as_deref(), Some("urn:a;b"));

@@ -93,8 +93,8 @@ impl Operation {
     /// The exceptions that the WSDL gives it.
     pub(crate) fn exceptions(self) -> &'static [Exception] {
         use Exception::{
-            CancelDenied, InvalidMessageId, ParameterIsNotValid, PermissionDenied, SchemaViolation, SyncAsync,
-            TechnicalProblem, VirusDetection,
+            CancelDenied, InvalidMessageId, ParameterIsNotValid, PermissionDenied, SchemaViolation,
+            SyncAsync, TechnicalProblem, VirusDetection,
         };
         match self {
             Self::CheckAccountActive

@@ -50,7 +50,12 @@ impl Content {
 ///
 /// # Errors
 /// The operation's faults.
-pub(super) async fn send(state: &State, caller: &Caller, request: Request, parts: Parts) -> Result<(), Fault> {
+pub(super) async fn send(
+    state: &State,
+    caller: &Caller,
+    request: Request,
+    parts: Parts,
+) -> Result<(), Fault> {
     caller.require(Role::Portal)?;
     let block = request
         .header(META, "MessageMetaData")
@@ -86,7 +91,8 @@ pub(super) async fn send(state: &State, caller: &Caller, request: Request, parts
     let media_type = contents.first().and_then(|c| c.attribute("contentType")).unwrap_or_default().to_owned();
     let attachments = declared(&contents, &staged);
     let kept = Kept { metadata: words, parts: contents.into_iter().map(|c| c.attributes).collect() };
-    let envelope = serde_json::to_vec(&kept).map_err(|_| Fault::Numbered(9030, "the order can't be kept".to_owned()))?;
+    let envelope =
+        serde_json::to_vec(&kept).map_err(|_| Fault::Numbered(9030, "the order can't be kept".to_owned()))?;
     if envelope.len() as u64 > metadata::MAX_ENVELOPE {
         return Err(Fault::Numbered(9023, "metadata and attributes are too large".to_owned()));
     }
@@ -117,14 +123,18 @@ fn contents(body: &Element) -> Result<Vec<Content>, Fault> {
     let Some(container) = body.child(XTA, "ContentContainer") else {
         return Err(Fault::Numbered(
             9022,
-            "the GenericContentContainer has no ContentContainer; encrypted containers are not taken here".to_owned(),
+            "the GenericContentContainer has no ContentContainer; encrypted containers are not taken here"
+                .to_owned(),
         ));
     };
     let mut all = Vec::new();
     for (number, element) in container.elements().enumerate() {
         let name = if number == 0 { "Message" } else { "Attachment" };
         if !element.is(XTA, name) {
-            return Err(Fault::Numbered(9022, "a ContentContainer holds one Message, then Attachments".to_owned()));
+            return Err(Fault::Numbered(
+                9022,
+                "a ContentContainer holds one Message, then Attachments".to_owned(),
+            ));
         }
         all.push(content(element)?);
     }
@@ -146,9 +156,13 @@ fn content(element: &Element) -> Result<Content, Fault> {
     let mut children = element.elements();
     let source = match children.next() {
         None => Source::Inline(element.text()),
-        Some(include) if include.is(XOP, "Include") && children.next().is_none() && element.text().is_empty() => {
+        Some(include)
+            if include.is(XOP, "Include") && children.next().is_none() && element.text().is_empty() =>
+        {
             let id = include.attribute("href").and_then(content_id);
-            Source::Part(id.ok_or_else(|| Fault::Sender("an xop:Include names no part (href=\"cid:…\")".to_owned()))?)
+            Source::Part(
+                id.ok_or_else(|| Fault::Sender("an xop:Include names no part (href=\"cid:…\")".to_owned()))?,
+            )
         }
         Some(_) => return Err(Fault::Sender("a content is base64 or one xop:Include".to_owned())),
     };
@@ -160,7 +174,8 @@ fn declared(contents: &[Content], staged: &[Staged]) -> Vec<DeclaredAttachment> 
     let attachments = contents.iter().skip(1).zip(staged).zip(1_usize..);
     let one = |((content, staged), number): ((&Content, &Staged), usize)| {
         let plain = |c: &char| !c.is_control() && !matches!(c, '/' | '\\');
-        let name: String = content.attribute("filename").unwrap_or_default().chars().filter(plain).take(250).collect();
+        let name: String =
+            content.attribute("filename").unwrap_or_default().chars().filter(plain).take(250).collect();
         let name = name.trim_start_matches('.');
         DeclaredAttachment {
             name: if name.is_empty() { format!("anlage-{number}") } else { name.to_owned() },
@@ -180,7 +195,11 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    async fn collect(mut self, contents: &[Content], mut parts: Parts) -> Result<(Bytes, Vec<Staged>), Fault> {
+    async fn collect(
+        mut self,
+        contents: &[Content],
+        mut parts: Parts,
+    ) -> Result<(Bytes, Vec<Staged>), Fault> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut found: Vec<Option<Staged>> = Vec::new();
         found.resize_with(contents.len(), || None);
@@ -227,7 +246,8 @@ impl Collector<'_> {
         self.total = self.total.saturating_add(octets as u64);
         let bound = self.caller.entry.account.quota.message_octets;
         if self.total > bound {
-            let words = format!("the account may send messages of at most {bound} octets; ask the operator for more");
+            let words =
+                format!("the account may send messages of at most {bound} octets; ask the operator for more");
             return Err(Refusal::new(Code::OverLimit, words));
         }
         Ok(())
@@ -236,7 +256,8 @@ impl Collector<'_> {
     fn payload_bound(&self, octets: usize) -> Result<(), Refusal> {
         let bound = self.state.core.parts.limits.document_octets;
         if octets as u64 > bound {
-            let words = format!("the message has more than {bound} octets; send large contents as attachments");
+            let words =
+                format!("the message has more than {bound} octets; send large contents as attachments");
             return Err(Refusal::new(Code::OverLimit, words));
         }
         Ok(())

@@ -36,7 +36,8 @@ impl Request {
     /// # Errors
     /// The sender's fault when it is missing or another one.
     pub(crate) fn body(&self, namespace: &str, name: &str) -> Result<&Element, Fault> {
-        let fault = || Fault::Sender(format!("the body of this operation is one element {name} of {namespace}"));
+        let fault =
+            || Fault::Sender(format!("the body of this operation is one element {name} of {namespace}"));
         self.body.as_ref().filter(|body| body.is(namespace, name)).ok_or_else(fault)
     }
 }
@@ -104,10 +105,12 @@ fn parts(envelope: Element) -> Result<(Vec<Element>, Option<Element>), Fault> {
         };
         *place = Some(element);
     }
-    let elements = |element: Element| element.children.into_iter().filter_map(|node| match node {
-        tree::Node::Element(element) => Some(element),
-        tree::Node::Text(_) => None,
-    });
+    let elements = |element: Element| {
+        element.children.into_iter().filter_map(|node| match node {
+            tree::Node::Element(element) => Some(element),
+            tree::Node::Text(_) => None,
+        })
+    };
     let Some(body) = body else { return Err(Fault::Sender("the envelope has no body".to_owned())) };
     let mut body = elements(body);
     let first = body.next();
@@ -144,12 +147,16 @@ fn known(block: &Element) -> bool {
 fn addressed(headers: &[Element], port: Port, http_action: Option<&str>) -> Result<Operation, Fault> {
     for name in ["Action", "MessageID", "To", "ReplyTo", "FaultTo", "From"] {
         if headers.iter().filter(|block| block.is(WSA, name)).count() > 1 {
-            return Err(Fault::Addressing("InvalidAddressingHeader", format!("wsa:{name} stands there twice")));
+            return Err(Fault::Addressing(
+                "InvalidAddressingHeader",
+                format!("wsa:{name} stands there twice"),
+            ));
         }
     }
     let find = |name| headers.iter().find(|block| block.is(WSA, name));
     for name in ["ReplyTo", "FaultTo"] {
-        let address = find(name).map(|block| block.child(WSA, "Address").map(Element::text).unwrap_or_default());
+        let address =
+            find(name).map(|block| block.child(WSA, "Address").map(Element::text).unwrap_or_default());
         if address.is_some_and(|address| address != ANONYMOUS) {
             let words = format!("wsa:{name} must be {ANONYMOUS}; answers come with the connection");
             return Err(Fault::Addressing("OnlyAnonymousAddressSupported", words));
@@ -172,15 +179,18 @@ fn addressed(headers: &[Element], port: Port, http_action: Option<&str>) -> Resu
     let operation = Operation::ALL.into_iter().find(|operation| operation.action() == action);
     operation.filter(|operation| operation.port() == port).ok_or_else(|| {
         let action: String = action.chars().take(200).collect();
-        Fault::Addressing("ActionNotSupported", format!("this port has no operation with the action {action}"))
+        Fault::Addressing(
+            "ActionNotSupported",
+            format!("this port has no operation with the action {action}"),
+        )
     })
 }
 
 /// An envelope going out: header blocks besides the addressing, and the body's content.
 pub(crate) fn envelope(action: &str, relates_to: Option<&str>, headers: &str, body: &str) -> String {
-    let relates = relates_to.filter(|id| !id.is_empty()).map_or_else(String::new, |id| {
-        format!("<wsa:RelatesTo>{}</wsa:RelatesTo>", escaped(id))
-    });
+    let relates = relates_to
+        .filter(|id| !id.is_empty())
+        .map_or_else(String::new, |id| format!("<wsa:RelatesTo>{}</wsa:RelatesTo>", escaped(id)));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"{SOAP}\"><soap:Header \
          xmlns:wsa=\"{WSA}\"><wsa:Action>{action}</wsa:Action><wsa:MessageID>urn:uuid:{}</wsa:MessageID>\
@@ -227,7 +237,10 @@ mod tests {
         assert!(fault.headers().contains("qname=\"n:y\""));
         assert!(ask(&block(""), "", None).is_ok());
         assert!(ask(&block("s:mustUnderstand=\"1\" s:role=\"urn:other\""), "", None).is_ok());
-        assert!(ask(&format!("{CREATE}<w:Security xmlns:w=\"{WSSE}\" s:mustUnderstand=\"1\"/>"), "", None).is_ok());
+        assert!(
+            ask(&format!("{CREATE}<w:Security xmlns:w=\"{WSSE}\" s:mustUnderstand=\"1\"/>"), "", None)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -235,7 +248,10 @@ mod tests {
         let old = format!("<s:Envelope xmlns:s=\"{SOAP_11}\"><s:Body/></s:Envelope>");
         assert_eq!(request(old.as_bytes(), 999, Port::Send, None).unwrap_err().fault, Fault::Version);
         for text in ["<a/>", "", "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"/>"] {
-            assert!(matches!(request(text.as_bytes(), 999, Port::Send, None).unwrap_err().fault, Fault::Sender(_)));
+            assert!(matches!(
+                request(text.as_bytes(), 999, Port::Send, None).unwrap_err().fault,
+                Fault::Sender(_)
+            ));
         }
         assert!(matches!(ask(CREATE, "<b/><c/>", None).unwrap_err().fault, Fault::Sender(_)));
     }

@@ -198,8 +198,7 @@ pub(crate) fn read_part(octets: &[u8], bound: usize) -> Result<Element, Refusal>
 
 /// Elements at the depth `alone` bring the namespaces in scope with them.
 fn walked(octets: &[u8], bound: usize, alone: usize) -> Result<Element, Refusal> {
-    let limits =
-        Limits { octets: bound, depth: DEPTH, elements: ELEMENTS, text: bound, ..Limits::default() };
+    let limits = Limits { octets: bound, depth: DEPTH, elements: ELEMENTS, text: bound, ..Limits::default() };
     let document = Document::check(octets, &limits)?;
     let mut walk = Walk::new(document, &limits)?;
     let mut open: Vec<Open> = Vec::with_capacity(DEPTH);
@@ -207,13 +206,17 @@ fn walked(octets: &[u8], bound: usize, alone: usize) -> Result<Element, Refusal>
     loop {
         match walk.next()? {
             Walked::Eof => break,
-            Walked::Start => open.push(Open { element: start(&walk, open.len() == alone), text: String::new() }),
+            Walked::Start => {
+                open.push(Open { element: start(&walk, open.len() == alone), text: String::new() })
+            }
             Walked::Text(text) => characters(&mut open, &text.replace("\r\n", "\n").replace('\r', "\n")),
             Walked::Cdata(text) => characters(&mut open, text),
             Walked::Reference(c) => characters(&mut open, c.encode_utf8(&mut [0; 4])),
             Walked::Instruction(..) => {
                 // SOAP 1.2, part 1, section 5: no processing instruction in a message.
-                return Err(walk.refuse(Code::Forbidden, "a processing instruction has no place in a SOAP message"));
+                return Err(
+                    walk.refuse(Code::Forbidden, "a processing instruction has no place in a SOAP message")
+                );
             }
             Walked::Comment(_) => {}
             Walked::End(_) => {

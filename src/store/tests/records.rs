@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::fixture::*;
 use crate::domain::record::{ContentPlace, MAX_FACTS};
-use crate::domain::{ContentRef, Digest, FactKind, Order, ParkReason, Record, State, Terms, Timestamp, Waiver};
+use crate::domain::{
+    ContentRef, Digest, FactKind, Order, ParkReason, Record, State, Terms, Timestamp, Waiver,
+};
 use crate::store::codec::{self, CodecFault};
 use crate::store::keys;
 

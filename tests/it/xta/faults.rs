@@ -25,7 +25,10 @@ async fn who_is_not_allowed_is_told_so_by_the_standards_exception() {
     foreign.fetch(&id).await.is("InvalidMessageID", "9070");
     foreign.close(&id).await.is("InvalidMessageID", "9070");
     foreign.about("GetTransportReport", &id).await.is("InvalidMessageID", "9070");
-    Party::new(&gateway, "portal2", "psw:portal2").about("CancelMessage", &id).await.is("ParameterIsNotValid", "9022");
+    Party::new(&gateway, "portal2", "psw:portal2")
+        .about("CancelMessage", &id)
+        .await
+        .is("ParameterIsNotValid", "9022");
     gateway.stop().await;
 }
 
@@ -41,7 +44,10 @@ async fn what_is_wrong_with_an_order_has_its_number() {
         (Order { service: String::new(), ..Order::default() }, "ParameterIsNotValid", "9020"),
         (Order { kind: "streng".to_owned(), ..Order::default() }, "MessageSchemaViolation", "9052"),
         (
-            Order { attributes: "<m:ObsoleteAfter>2020-01-01</m:ObsoleteAfter>".to_owned(), ..Order::default() },
+            Order {
+                attributes: "<m:ObsoleteAfter>2020-01-01</m:ObsoleteAfter>".to_owned(),
+                ..Order::default()
+            },
             "ParameterIsNotValid",
             "9022",
         ),
@@ -59,10 +65,16 @@ async fn what_is_wrong_with_an_order_has_its_number() {
     portal.try_send(&id, &Order::default(), &[("a.xml", b"<a>")]).await.is("MessageSchemaViolation", "9050");
     let unsigned = Draft::default().xml();
     let broken = unsigned.replace("<a:gebiet>", "<a:gebiett>").replace("</a:gebiet>", "</a:gebiett>");
-    portal.try_send(&id, &Order::default(), &[("a.xml", broken.as_bytes())]).await.is("MessageSchemaViolation", "9050");
+    portal
+        .try_send(&id, &Order::default(), &[("a.xml", broken.as_bytes())])
+        .await
+        .is("MessageSchemaViolation", "9050");
     let signed = Draft::default().signed(&gateway.pki.signer("signer"));
     let changed = String::from_utf8(signed).unwrap().replace("Hundes", "Katers");
-    portal.try_send(&id, &Order::default(), &[("a.xml", changed.as_bytes())]).await.is("MessageSchemaViolation", "9052");
+    portal
+        .try_send(&id, &Order::default(), &[("a.xml", changed.as_bytes())])
+        .await
+        .is("MessageSchemaViolation", "9052");
     portal.try_send(&id, &Order::default(), &[("a.xml", FREE)]).await.good();
     portal.try_send(&id, &Order::default(), &[("a.xml", FREE)]).await.is("ParameterIsNotValid", "9024");
     let body = format!("<x:GenericContentContainer xmlns:x=\"{XTA}\"/>");
@@ -102,11 +114,17 @@ async fn parts_that_do_not_fit_are_refused() {
         assert_eq!(said.fault(), "Sender", "{body}");
     }
     let (_, action) = place("SendMessage");
-    let (media, octets) = mtom(&action, &envelope(&action, &headers, &body(&include("a"), "")), &[("a", FREE)]);
+    let (media, octets) =
+        mtom(&action, &envelope(&action, &headers, &body(&include("a"), "")), &[("a", FREE)]);
     let text = String::from_utf8(octets).unwrap();
-    let nested = text.replace("Content-Type: application/octet-stream", "Content-Type: Multipart/mixed; boundary=x");
+    let nested =
+        text.replace("Content-Type: application/octet-stream", "Content-Type: Multipart/mixed; boundary=x");
     assert_eq!(portal.post("SendXtaPort", &media, nested.into_bytes()).await.fault(), "Sender");
-    let encoded = text.replacen("Transfer-Encoding: binary\r\nContent-ID: <a>", "Transfer-Encoding: base64\r\nContent-ID: <a>", 1);
+    let encoded = text.replacen(
+        "Transfer-Encoding: binary\r\nContent-ID: <a>",
+        "Transfer-Encoding: base64\r\nContent-ID: <a>",
+        1,
+    );
     assert_eq!(portal.post("SendXtaPort", &media, encoded.into_bytes()).await.fault(), "Sender");
     portal.post("SendXtaPort", &media, text.into_bytes()).await.good();
     gateway.stop().await;

@@ -26,20 +26,27 @@ async fn a_message_goes_all_the_way_with_its_attachments_octet_by_octet() {
     portal.ask("CheckAccountActive", "").await.good();
     let pdf = b"\r\n--uuid:11111111-222\r\n".repeat(9000);
     let order = Order {
-        attributes: "<m:Origin>2026-05-04T10:00:00+02:00</m:Origin><m:Delivery>2020-01-01T00:00:00Z</m:Delivery>\
+        attributes:
+            "<m:Origin>2026-05-04T10:00:00+02:00</m:Origin><m:Delivery>2020-01-01T00:00:00Z</m:Delivery>\
                      <m:ServiceQuality>eilig</m:ServiceQuality>"
-            .to_owned(),
+                .to_owned(),
         ..Order::default()
     };
     let id = portal.send(&order, &[("antrag.xml", FREE), ("Maß \u{e4}.pdf", &pdf)]).await;
     let listed = authority.list("maxListItems=\"10\" ListForm=\"MessageMetaData\"", "").await;
     assert!(listed.good().has(&id) && listed.has("<osci:ItemsPending>0<"));
     let report = portal.about("GetTransportReport", &id).await;
-    assert!(report.good().has("<xta:Status>0</xta:Status>") && report.has("without a signature: xta.policy[1]"));
+    assert!(
+        report.good().has("<xta:Status>0</xta:Status>") && report.has("without a signature: xta.policy[1]")
+    );
     let fetched = authority.fetch(&id).await;
     assert_eq!(fetched.good().parts, [FREE.to_vec(), pdf.clone()]);
     assert!(fetched.has("filename=\"Maß \u{e4}.pdf\"") && fetched.has(&format!("size=\"{}\"", pdf.len())));
-    assert!(fetched.has("<m:Origin>2026-05-04T10:00:00+02:00</m:Origin><m:Delivery>20"), "{}", fetched.envelope);
+    assert!(
+        fetched.has("<m:Origin>2026-05-04T10:00:00+02:00</m:Origin><m:Delivery>20"),
+        "{}",
+        fetched.envelope
+    );
     assert!(fetched.has("<m:InitialFetch>") && fetched.has("name=\"Straße &amp; Co\""));
     assert!(!fetched.has("2020-01-01") && fetched.has("<m:ServiceQuality>eilig<"));
     authority.fetch(&id).await.is("InvalidMessageID", "9070");
@@ -92,7 +99,9 @@ async fn all_fronts_serve_the_same_messages() {
     assert!(fetched.status == 200 && fetched.body == signed, "signed payloads need no policy");
     authority.close(&by_xta).await.good();
     assert_eq!(portal.client.get(&format!("/v1/messages/{by_xta}")).await.headers["amtsweg-state"], "Closed");
-    let zip = portal.send(&Order { media: "application/zip", ..Order::default() }, &[("a.zip", b"PK\x03\x04")]).await;
+    let zip = portal
+        .send(&Order { media: "application/zip", ..Order::default() }, &[("a.zip", b"PK\x03\x04")])
+        .await;
     let fetched = authority.client.get(&format!("/v1/mailbox/{zip}")).await;
     assert_eq!(fetched.headers["content-type"], "application/zip");
     gateway.stop().await;
@@ -181,10 +190,14 @@ async fn services_are_looked_up_in_the_directory() {
         one("ars:065340014014", "urn:x"),
     );
     let said = portal.ask("IsServiceAvailable", &body).await;
-    let values: Vec<&str> = said.good().envelope.split("<xta:IsServiceAvailableValue><xta:").skip(1).collect();
-    for (value, expected) in
-        values.iter().zip(["ServiceIsAvailable>true", "ServiceIsAvailable>false", "ServiceIsAvailable>true", "ServiceIsAvailableUnknown>true"])
-    {
+    let values: Vec<&str> =
+        said.good().envelope.split("<xta:IsServiceAvailableValue><xta:").skip(1).collect();
+    for (value, expected) in values.iter().zip([
+        "ServiceIsAvailable>true",
+        "ServiceIsAvailable>false",
+        "ServiceIsAvailable>true",
+        "ServiceIsAvailableUnknown>true",
+    ]) {
         assert!(value.starts_with(expected), "{expected}: {value}");
     }
     assert_eq!(values.len(), 4);
@@ -194,7 +207,10 @@ async fn services_are_looked_up_in_the_directory() {
 #[tokio::test]
 async fn a_message_is_held_back_and_can_be_taken_back() {
     let Three { gateway, portal, authority } = three().await;
-    let order = Order { attributes: "<m:NotBefore>2050-01-01T00:00:00Z</m:NotBefore>".to_owned(), ..Order::default() };
+    let order = Order {
+        attributes: "<m:NotBefore>2050-01-01T00:00:00Z</m:NotBefore>".to_owned(),
+        ..Order::default()
+    };
     let id = portal.send(&order, &[("a.xml", FREE)]).await;
     assert!(!authority.list("", "").await.good().has(&id), "not yet");
     authority.fetch(&id).await.is("InvalidMessageID", "9070");

@@ -26,7 +26,11 @@ impl Tool {
     fn new(command: &Path, gateway: &Gateway, name: &str, identifier: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = |file: &str| gateway.pki.file(file);
-        for (from, to) in [("ca.pem".to_owned(), "ca.crt"), (format!("{name}.pem"), "tls.crt"), (format!("{name}.key"), "tls.key")] {
+        for (from, to) in [
+            ("ca.pem".to_owned(), "ca.crt"),
+            (format!("{name}.pem"), "tls.crt"),
+            (format!("{name}.key"), "tls.key"),
+        ] {
             std::fs::create_dir_all(folder.path().join("xta")).unwrap();
             std::fs::copy(pki(&from), folder.path().join("xta").join(to)).unwrap();
         }
@@ -105,7 +109,11 @@ async fn a_foreign_client_sends_lists_fetches_inspects_and_closes() {
     };
     refused(portal.ask(&["send", &id, &path(&out)]).await, "ParameterIsNotValid", "9024");
     refused(portal.ask(&["send", "new", &path(&wrong)]).await, "XTAWSTechnicalProblem", "9031");
-    refused(tool("authority2", "kop:06631013").ask(&["get", &id, &path(&inbox)]).await, "InvalidMessageID", "9070");
+    refused(
+        tool("authority2", "kop:06631013").ask(&["get", &id, &path(&inbox)]).await,
+        "InvalidMessageID",
+        "9070",
+    );
     refused(tool("nobody", "psw:portal").ask(&["new"]).await, "PermissionDenied", "9012");
     refused(tool("portal2", "psw:portal").ask(&["new"]).await, "PermissionDenied", "9014");
     gateway.stop().await;

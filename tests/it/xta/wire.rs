@@ -18,9 +18,8 @@ const BOX: &str = "http://www.osci.eu/ws/2008/05/transport/urn/messageTypes/";
 /// Port and action of each operation.
 pub fn place(operation: &str) -> (&'static str, String) {
     let port = match operation {
-        "CheckAccountActive" | "IsServiceAvailable" | "CreateMessageID" | "GetTransportReport" | "CancelMessage" => {
-            "ManagementPort"
-        }
+        "CheckAccountActive" | "IsServiceAvailable" | "CreateMessageID" | "GetTransportReport"
+        | "CancelMessage" => "ManagementPort",
         "SendMessage" | "SendMessageSync" => "SendXtaPort",
         _ => "MsgBoxPort",
     };
@@ -64,7 +63,13 @@ impl Party {
     }
 
     /// Asks with these header blocks and parts.
-    pub async fn ask_with(&self, operation: &str, headers: &str, body: &str, parts: &[(&str, &[u8])]) -> Said {
+    pub async fn ask_with(
+        &self,
+        operation: &str,
+        headers: &str,
+        body: &str,
+        parts: &[(&str, &[u8])],
+    ) -> Said {
         let (port, action) = place(operation);
         let envelope = envelope(&action, headers, body);
         let (media, octets) = mtom(&action, &envelope, parts);
@@ -79,7 +84,8 @@ impl Party {
     pub async fn new_id(&self) -> String {
         let said = self.ask("CreateMessageID", "").await;
         said.good();
-        between(&said.envelope, "<wsa:MessageID xmlns:wsa=\"http://www.w3.org/2005/08/addressing\">", "<").unwrap()
+        between(&said.envelope, "<wsa:MessageID xmlns:wsa=\"http://www.w3.org/2005/08/addressing\">", "<")
+            .unwrap()
     }
 
     /// Sends a message with these contents under a new id, which it gives.
@@ -108,7 +114,9 @@ impl Party {
     }
 
     pub async fn list(&self, attributes: &str, selector: &str) -> Said {
-        let body = format!("<o:MsgBoxStatusListRequest xmlns:o=\"{OSCI}\" xmlns:a=\"{WSA}\" {attributes}>{selector}</o:MsgBoxStatusListRequest>");
+        let body = format!(
+            "<o:MsgBoxStatusListRequest xmlns:o=\"{OSCI}\" xmlns:a=\"{WSA}\" {attributes}>{selector}</o:MsgBoxStatusListRequest>"
+        );
         self.ask("MsgBoxStatusListRequest", &body).await
     }
 
@@ -266,7 +274,12 @@ impl Said {
 
     #[track_caller]
     pub fn is(&self, exception: &str, number: &str) {
-        assert_eq!(self.exception(), (format!("{exception}Exception"), number.to_owned()), "{}", self.envelope);
+        assert_eq!(
+            self.exception(),
+            (format!("{exception}Exception"), number.to_owned()),
+            "{}",
+            self.envelope
+        );
     }
 
     /// The SOAP layer's own fault.

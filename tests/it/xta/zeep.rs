@@ -8,7 +8,8 @@ use super::wire::gateway;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_made_from_our_description_calls_every_operation() {
     let python = std::env::var_os("AMTSWEG_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    if !Command::new(&python).args(["-c", "import zeep"]).output().is_ok_and(|output| output.status.success()) {
+    if !Command::new(&python).args(["-c", "import zeep"]).output().is_ok_and(|output| output.status.success())
+    {
         println!("skipped: no Python with zeep (name one in AMTSWEG_PYTHON)");
         return;
     }

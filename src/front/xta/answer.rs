@@ -80,8 +80,10 @@ pub(crate) fn bad(operation: Option<Operation>, relates_to: Option<&str>, fault:
     };
     let text = envelope(action, relates_to, &fault.headers(), &fault.to_xml(declared));
     let mut response = plain(StatusCode::INTERNAL_SERVER_ERROR, action, text);
-    if let Some(code) = fault.code() {
-        response.extensions_mut().insert(Refused(code));
+    match fault.code() {
+        // Counted and logged by the gate, as all refusals are.
+        Some(code) => drop(response.extensions_mut().insert(Refused(code))),
+        None => tracing::info!(number = fault.number(), front = "xta", "refused"),
     }
     response
 }

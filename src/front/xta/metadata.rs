@@ -163,11 +163,11 @@ pub(crate) fn service_key(uri: &str) -> Option<ServiceKey> {
     uri.rsplit([':', '/', '#']).next()?.parse().ok()
 }
 
+/// A reader, or a service and an area.
+type Destination = (Option<Identifier>, Option<ServiceKey>, Option<Ars>);
+
 /// The reader, or, where it is a placeholder, service and area to look it up by.
-fn destination(
-    reader: Identifier,
-    service: &str,
-) -> Result<(Option<Identifier>, Option<ServiceKey>, Option<Ars>), Fault> {
+fn destination(reader: Identifier, service: &str) -> Result<Destination, Fault> {
     let Some((PLACEHOLDER, area)) = reader.as_str().split_once(':') else {
         return Ok((Some(reader), None, None));
     };

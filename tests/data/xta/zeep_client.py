@@ -15,6 +15,7 @@ META = "{http://www.osci.eu/ws/2014/10/transport}"
 
 def party(name, identifier):
     session = requests.Session()
+    session.trust_env = False  # else a CA bundle of the environment would count
     session.verify = PKI + "/ca.pem"
     session.cert = (PKI + f"/{name}.pem", PKI + f"/{name}.key")
     client = zeep.Client(WSDL, transport=Transport(session=session))

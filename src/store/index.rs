@@ -389,11 +389,9 @@ fn apply_record(
 
 /// Behind the last octet in content segments that this record names.
 fn content_end(record: &Record) -> (u64, u64) {
-    let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
-    refs.filter_map(|content| match content.place {
+    let ends = record.contents().filter_map(|content| match content.place {
         ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
         ContentPlace::File { .. } => None,
-    })
-    .max()
-    .unwrap_or_default()
+    });
+    ends.max().unwrap_or_default()
 }

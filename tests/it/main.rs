@@ -19,4 +19,5 @@ mod simulation;
 mod support;
 mod wire;
 mod xmlsec;
+mod xta;
 mod xwasser;

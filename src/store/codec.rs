@@ -51,7 +51,6 @@ fn seal_as<T: Serialize>(format: u8, version: u64, value: &T) -> Result<Vec<u8>,
 }
 
 /// Checks the frame around a record: its version and its postcard octets.
-#[cfg(test)]
 pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
     peek_as(|format| matches!(format, FORMAT | WITH_ORDER), octets)
 }

@@ -127,6 +127,7 @@ impl World {
             rule: "test".to_owned(),
         };
         let new = NewMessage {
+            order: None,
             id: id.clone(),
             message,
             attachments: staged,

@@ -196,13 +196,14 @@ pub fn record(number: usize, endpoint: usize, way: Way, at: Timestamp) -> Record
             way,
             rule: String::new(),
         },
-        state: State::initial(way, at),
+        state: State::initial(way, at, at),
         attempts: 0,
         warned: false,
         accepted_at: at,
         changed_at: at,
         facts: Vec::new(),
         facts_dropped: 0,
+        order: None,
     };
     record.remember(at, FactKind::Accepted, "");
     record

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::{
-    Ars, Digest, Header, Identifier, MessageId, Placement, ServiceKey, SignerInfo, Timestamp, Way,
+    Ars, Digest, Header, Identifier, MessageId, Placement, ServiceKey, SignerInfo, Timestamp, Waiver, Way,
 };
 use write::Writer;
 
@@ -200,8 +200,8 @@ pub struct Receipt<'a> {
     pub accepted_at: Timestamp,
     /// Where it goes.
     pub placement: &'a Placement,
-    /// Who signed it.
-    pub signer: &'a SignerInfo,
+    /// Who signed it, or by which policy nobody did.
+    pub signer: Result<&'a SignerInfo, &'a Waiver>,
 }
 
 impl Receipt<'_> {
@@ -249,11 +249,16 @@ impl Receipt<'_> {
         );
         w.paragraph("begruendung", &self.placement.rule);
         w.close("weg");
-        w.open("unterzeichner");
-        w.line("seriennummer", &self.signer.serial);
-        w.leaf("sha256", &self.signer.fingerprint.to_string());
-        w.leaf("gueltigBis", &self.signer.not_after.to_string());
-        w.close("unterzeichner");
+        match self.signer {
+            Ok(signer) => {
+                w.open("unterzeichner");
+                w.line("seriennummer", &signer.serial);
+                w.leaf("sha256", &signer.fingerprint.to_string());
+                w.leaf("gueltigBis", &signer.not_after.to_string());
+                w.close("unterzeichner");
+            }
+            Err(waiver) => w.paragraph("ohneSignatur", &waiver.rule),
+        }
         w.close("antrag.quittung.0110");
         w.finish()
     }

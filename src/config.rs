@@ -3,6 +3,7 @@
 //!
 //! `deploy/amtsweg.toml` is the documented default. Relative paths are relative to the file.
 
+mod orders;
 mod reader;
 mod sections;
 mod value;
@@ -18,6 +19,7 @@ pub use reader::Fault;
 pub use value::KeyFile;
 
 use crate::domain::{Account, Digest, Identifier};
+use crate::front::xta;
 use crate::verify;
 
 /// Largest configuration file in octets; a larger one is a mistake.
@@ -52,6 +54,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[xta]`
+    pub xta: xta::Settings,
 }
 
 /// `[gateway]`: who this gateway is.
@@ -229,6 +233,7 @@ impl Config {
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
         let log = sections::log(&mut root);
+        let xta = orders::xta(&mut root);
         root.end();
         Some(Self {
             file: file.to_owned(),
@@ -244,6 +249,7 @@ impl Config {
             delivery: delivery?,
             store,
             log,
+            xta,
         })
     }
 }

@@ -1,7 +1,7 @@
-//! The fronts: gRPC and XML over HTTPS on one port with mutual TLS, and the operators' port.
+//! The fronts: gRPC, XML over HTTPS and XTA on one port with mutual TLS, and the operators' port.
 //!
 //! Everything that comes in passes `listen` (connections), then `gate` (who is it, is there
-//! room), then the handlers in `grpc` and `https`. What goes wrong leaves through the one
+//! room), then the handlers in `grpc`, `https` and `xta`. What goes wrong leaves through the one
 //! error table, [`status`]. Handlers translate; the work is done in `intake`, `mailbox` and
 //! `deliver`.
 
@@ -19,6 +19,7 @@ pub mod status;
 pub mod tls;
 mod upload;
 mod watch;
+pub mod xta;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Bounds.
     pub limits: Limits,
+    /// Paths and policies of XTA.
+    pub xta: Arc<xta::Settings>,
 }
 
 /// Why a port could not be opened.
@@ -148,7 +151,9 @@ impl Front {
         stop: CancellationToken,
     ) -> Result<Running, FrontError> {
         let gate = Gate { core: self.core.clone(), side: Side::Main };
-        let router = grpc::main_routes(&self.core, &stop).merge(https::routes(&self.core));
+        let router = grpc::main_routes(&self.core, &stop)
+            .merge(https::routes(&self.core))
+            .merge(xta::routes(&self.core));
         self.open(addr, tls, gate.around(router), stop).await
     }
 

@@ -1,5 +1,6 @@
 //! Intake: verify, route, store, and only then acknowledge.
 
+pub mod order;
 mod papers;
 
 use std::sync::Arc;
@@ -109,6 +110,7 @@ impl Intake {
             placement,
             receipt: receipt.clone(),
             at,
+            order: None,
         };
         match self.parts.accept.accept(new).await.map_err(store_refusal)? {
             Acceptance::New(record) => {

@@ -25,3 +25,8 @@ pub mod proto;
 pub mod route;
 pub mod store;
 pub mod verify;
+
+/// Messages are many small allocations on several threads, and the index copies its nodes: the C
+/// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -60,6 +60,21 @@ impl Mailbox {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Arc<Record>>, Refusal> {
+        self.select(account, after, limit, now, |_| true).await
+    }
+
+    /// As [`Mailbox::list`], of those that are `wanted` besides.
+    ///
+    /// # Errors
+    /// AW-0500 when the store fails.
+    pub async fn select(
+        &self,
+        account: &Account,
+        after: u64,
+        limit: usize,
+        now: Timestamp,
+        wanted: impl Fn(&Record) -> bool + Send + Sync,
+    ) -> Result<Vec<Arc<Record>>, Refusal> {
         let limit = limit.min(MAX_PAGE);
         if !account.may(Role::Authority) || limit == 0 {
             return Ok(Vec::new());
@@ -67,10 +82,10 @@ impl Mailbox {
         let directory = self.directory.load_full();
         let mut found = Vec::new();
         for endpoint in mailboxes(&directory, account) {
-            for state in ["Available", "Leased"] {
+            for state in ["Available", "Leased", "Deferred"] {
                 let mine = |record: &Record| {
                     let free = record.state.claimable_at().is_some_and(|at| at <= now);
-                    free && is_reader(&directory, account, record)
+                    free && !record.obsolete(now) && wanted(record) && is_reader(&directory, account, record)
                 };
                 found.extend(self.page(&endpoint, state, after, limit, mine).await?);
             }
@@ -125,6 +140,10 @@ impl Mailbox {
         let mut taken = None;
         let record = self
             .apply(account, id, now, |record| {
+                if record.obsolete(now) {
+                    let words = "the last day on which its author wants the message delivered has passed";
+                    return Err(Refusal::new(Code::LeaseLost, words));
+                }
                 if record.placement.way == Way::Push {
                     let words = "this message is pushed to the authority and can't be fetched";
                     return Err(Refusal::new(Code::LeaseLost, words));
@@ -198,6 +217,58 @@ impl Mailbox {
             Ok(Decision::Do(Action::Close { token }))
         })
         .await
+    }
+
+    /// Closes a message that `account` holds, for readers that can't name their lease: the one it took
+    /// counts. A lease that ran out is taken anew where nobody else has taken it since, so that
+    /// what was taken over late is not handed out again. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// AW-0401, AW-0402.
+    pub async fn close_held(
+        &self,
+        account: &Account,
+        id: &MessageId,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, Refusal> {
+        let record = transition::get(self.read.as_ref(), id).await?;
+        let token = match &record.state {
+            State::Leased { claim } if claim.owner != account.name.as_str() => None,
+            State::Leased { claim } if claim.expired(now) => {
+                Some(self.lease(account, id, None, now).await?.1.token)
+            }
+            State::Leased { claim } => Some(claim.token),
+            _ => None,
+        };
+        self.close(account, id, token, now).await
+    }
+
+    /// Takes the message back for the account that handed it in: until its first lease or attempt.
+    ///
+    /// # Errors
+    /// AW-0401 unknown (or another account's), AW-0402 when it is too late.
+    pub async fn cancel(
+        &self,
+        account: &Account,
+        id: &MessageId,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, Refusal> {
+        let decide = |record: &Record| {
+            if !account.may(Role::Portal) || record.account != account.name {
+                return Err(transition::unknown());
+            }
+            if record.attempts > 0 {
+                return Err(Refusal::new(Code::LeaseLost, "the message has been handed out or sent already"));
+            }
+            Ok(Decision::Do(Action::Return { detail: "taken back by its author".to_owned() }))
+        };
+        transition::change(self.read.as_ref(), self.change.as_ref(), id, now, decide).await
+    }
+
+    /// Whether `account` may read a message.
+    #[must_use]
+    pub fn may_read(&self, account: &Account, record: &Record) -> bool {
+        is_reader(&self.directory.load(), account, record)
     }
 
     /// The authority refuses the message for good; its author is told `reason`, at most 300

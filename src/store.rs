@@ -20,6 +20,7 @@ mod overlay;
 mod ports;
 mod queue;
 mod recover;
+mod replay;
 mod room;
 mod stage;
 mod steps;
@@ -37,7 +38,7 @@ use bytes::Bytes;
 
 use crate::domain::{
     AccountName, ContentRef, Digest, EndpointControl, EndpointId, Event, Identifier, MessageId, Placement,
-    Record, Timestamp,
+    Record, Terms, Timestamp,
 };
 use crate::verify::Verified;
 
@@ -155,6 +156,17 @@ pub struct NewMessage {
     pub receipt: Bytes,
     /// Time of acceptance, as the receipt says it.
     pub at: Timestamp,
+    /// The transport order that it came with.
+    pub order: Option<NewOrder>,
+}
+
+/// A transport order that is to be kept with its message.
+#[derive(Clone, Debug)]
+pub struct NewOrder {
+    /// Its own words, kept as they are.
+    pub envelope: Bytes,
+    /// What the gateway acts on.
+    pub terms: Terms,
 }
 
 /// What became of a [`NewMessage`].

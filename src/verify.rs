@@ -27,6 +27,7 @@ mod keys;
 mod misc;
 mod names;
 mod namespaces;
+pub mod order;
 mod pass;
 pub mod schema;
 pub mod sign;
@@ -35,6 +36,9 @@ mod tag;
 pub mod trust;
 mod walk;
 pub(crate) mod xsd;
+
+pub(crate) use document::Document;
+pub(crate) use walk::{Attribute as WalkedAttribute, Node, Walk};
 
 #[cfg(test)]
 mod testkit;
@@ -46,11 +50,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls_pki_types::CertificateDer;
 
-use crate::domain::{DeclaredAttachment, Digest, Header, SignerInfo, Timestamp};
+use crate::domain::{DeclaredAttachment, Digest, Header, SignerInfo, Timestamp, Waiver};
 use crate::error::{Code, Refusal};
 
 use algorithms::Plan;
-use document::Document;
 use pass::Passed;
 
 /// A message that passed every check. Its fields are private and it has no public constructor:
@@ -59,8 +62,17 @@ use pass::Passed;
 pub struct Verified {
     octets: Bytes,
     header: Header,
-    signer: SignerInfo,
+    proof: Proof,
     attachments: Vec<DeclaredAttachment>,
+}
+
+/// Who vouches for a message.
+#[derive(Clone, Debug)]
+enum Proof {
+    /// A signature that was verified.
+    Signed(SignerInfo),
+    /// Nobody: the operator's policy lets the account send it unsigned.
+    Waived(Waiver),
 }
 
 impl Verified {
@@ -77,9 +89,14 @@ impl Verified {
     }
 
     /// Who signed it.
-    #[must_use]
-    pub fn signer(&self) -> &SignerInfo {
-        &self.signer
+    ///
+    /// # Errors
+    /// By which policy nobody had to.
+    pub fn signer(&self) -> Result<&SignerInfo, &Waiver> {
+        match &self.proof {
+            Proof::Signed(signer) => Ok(signer),
+            Proof::Waived(waiver) => Err(waiver),
+        }
     }
 
     /// Its attachments, as declared under the signature and matched with what came.
@@ -186,7 +203,7 @@ impl Verifier {
         let report = authenticate(document, limits, passed, plan, trust, now)?;
         matching(&attachments, came)?;
         schemas.check(&octets, &header.namespace)?;
-        Ok(Verified { octets, header, signer: report.signer, attachments })
+        Ok(Verified { octets, header, proof: Proof::Signed(report.signer), attachments })
     }
 
     /// Limits, header and schema alone (`amtsweg validate`).
@@ -351,6 +368,6 @@ impl Verified {
         signer: SignerInfo,
         attachments: Vec<DeclaredAttachment>,
     ) -> Self {
-        Self { octets, header, signer, attachments }
+        Self { octets, header, proof: Proof::Signed(signer), attachments }
     }
 }

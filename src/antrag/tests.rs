@@ -129,7 +129,7 @@ fn a_receipt_is_valid_and_says_nothing_personal() {
         attachments: &[(1, Digest::of(b"a")), (0, Digest::of(b""))],
         accepted_at: Timestamp(1_780_000_000_123),
         placement: &placement,
-        signer: &signer,
+        signer: Ok(&signer),
     }
     .to_xml()
     .unwrap();

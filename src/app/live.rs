@@ -80,6 +80,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("delivery", old.delivery != new.delivery),
         ("store", old.store != new.store),
         ("log", old.log != new.log),
+        ("xta", old.xta != new.xta),
     ]
     .into_iter()
     .filter_map(|(section, differs)| differs.then_some(section))

@@ -95,6 +95,7 @@ impl Rooms {
             accounts: Arc::clone(&accounts),
             metrics: metrics.clone(),
             limits: front_limits(&config),
+            xta: Arc::new(config.xta.clone()),
         });
         let live = Live {
             verifier,

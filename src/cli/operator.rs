@@ -42,6 +42,7 @@ pub struct MessagesArgs {
     /// In this state, e.g. Parked.
     #[arg(long, default_value = "", value_parser = [
         "", "Queued", "Sending", "Delivered", "Available", "Leased", "Closed", "Parked", "Returned",
+        "Deferred",
     ], hide_possible_values = true)]
     pub state: String,
     /// At most so many.
@@ -279,8 +280,8 @@ fn queue_json(queue: &Queue) -> Value {
 
 /// Prints the queues: a column for each state that occurs, in the order of a message's way.
 fn say_queues(queues: &[Queue]) -> Result<(), Fault> {
-    const WAY: [&str; 8] =
-        ["Queued", "Sending", "Delivered", "Available", "Leased", "Parked", "Returned", "Closed"];
+    const WAY: [&str; 9] =
+        ["Queued", "Sending", "Delivered", "Deferred", "Available", "Leased", "Parked", "Returned", "Closed"];
     let occurring: BTreeSet<&str> =
         queues.iter().flat_map(|q| q.by_state.keys().map(String::as_str)).collect();
     let states: Vec<&str> = WAY.into_iter().filter(|s| occurring.contains(s)).collect();

@@ -122,6 +122,11 @@ async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, Unus
             return Err(Unusable);
         }
     };
+    if record.obsolete(now) {
+        let detail = "not delivered before its author's last day for it".to_owned();
+        settle(shared, record, |_| Action::Return { detail: detail.clone() }).await;
+        return Ok(None);
+    }
     let placed = record.placement.way == Way::Push && record.placement.endpoint == ticket.lane.id;
     let token = uuid::Uuid::new_v4();
     let until = now.plus(ticket.setup.timeout + MARGIN);
@@ -171,6 +176,7 @@ async fn send(shared: &Shared, ticket: &Ticket, claimed: &Claimed) -> Tried {
         reader: record.placement.reader.clone(),
         receipt,
         document: stored(&record.document),
+        media_type: record.media_type().to_owned(),
         attachments: attachments.map(|part| (part.declared.clone(), stored(&part.content))).collect(),
     };
     let mut reply = ticket.setup.client.send(parcel, deadline).await;

@@ -42,6 +42,8 @@ pub(crate) struct Parcel {
     pub(crate) receipt: Bytes,
     /// The original octets.
     pub(crate) document: Piece,
+    /// Their media type.
+    pub(crate) media_type: String,
     /// In document order.
     pub(crate) attachments: Vec<(DeclaredAttachment, Piece)>,
 }

@@ -25,7 +25,7 @@ const MOST: usize = 20_000;
 const CONFLICTS: usize = 8;
 
 /// States that somebody can still act on, by name.
-const OPEN: [&str; 6] = ["Queued", "Sending", "Available", "Leased", "Parked", "Delivered"];
+const OPEN: [&str; 7] = ["Queued", "Sending", "Available", "Leased", "Deferred", "Parked", "Delivered"];
 
 /// Makes rounds until stopped: at once, every half minute, and when the directory was swapped.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
@@ -99,10 +99,13 @@ impl Queue<'_> {
         let all = Some(Timestamp(u64::MAX));
         let Some(endpoint) = self.endpoint else { return all };
         let elsewhere = match endpoint.way() {
-            Way::Push => ["Available", "Leased"],
-            Way::Pull => ["Queued", "Sending"],
+            Way::Push => ["Available", "Leased", "Deferred"].as_slice(),
+            Way::Pull => ["Queued", "Sending"].as_slice(),
         };
         if state == "Parked" || elsewhere.contains(&state) {
+            return all;
+        }
+        if ["Queued", "Available", "Leased", "Deferred"].contains(&state) && looks_at_all(now) {
             return all;
         }
         let late = Timestamp(now.0.saturating_sub(millis(endpoint.warn_after)));
@@ -145,10 +148,17 @@ impl Queue<'_> {
         if matches!(record.state, State::Parked { reason: ParkReason::EndpointGone }) {
             return Some(Action::Retry { detail: "the endpoint is in the directory again".into() });
         }
-        let waiting = matches!(record.state, State::Queued { .. } | State::Available);
+        let waiting =
+            matches!(record.state, State::Queued { .. } | State::Available | State::Deferred { .. });
         if waiting && record.placement.way != endpoint.way() {
             let placement = Placement { way: endpoint.way(), ..record.placement.clone() };
             return Some(Action::Reroute { placement, detail: "the endpoint was changed".into() });
+        }
+        let waiting = waiting || matches!(record.state, State::Leased { .. });
+        if waiting && record.obsolete(now) {
+            return Some(Action::Return {
+                detail: "not taken over before its author's last day for it".into(),
+            });
         }
         let age = Age::of(record, endpoint.warn_after, endpoint.return_after, now);
         let days = now.since(record.accepted_at).as_secs() / 86_400;
@@ -194,6 +204,13 @@ impl Queue<'_> {
         }
         Ok(())
     }
+}
+
+/// Once in ten minutes a round looks at every waiting message: some are obsolete before they are old.
+/// None of these is handed out or sent meanwhile.
+fn looks_at_all(now: Timestamp) -> bool {
+    let round = millis(ROUND).max(1);
+    (now.0 / round).is_multiple_of(600_000 / round)
 }
 
 fn millis(span: Duration) -> u64 {

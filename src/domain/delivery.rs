@@ -2,7 +2,7 @@
 //! next state or why there is none.
 //!
 //! Push: `Queued → (Sending ⇄ Queued)* → Delivered → Closed`.
-//! Pull: `Available → (Leased ⇄ Available)* → Closed`.
+//! Pull: `Available → (Leased ⇄ Available)* → Closed`, before it `Deferred` where the author says not before.
 //! Both: `Parked` (an operator must act) and `Returned` (final; the author is told).
 
 use serde::{Deserialize, Serialize};
@@ -81,14 +81,20 @@ pub enum State {
     },
     /// Given up; the author is told. Final.
     Returned,
+    /// Lies in the mailbox, and may not be fetched yet.
+    Deferred {
+        /// Not before this point.
+        due: Timestamp,
+    },
 }
 
 impl State {
-    /// The state in which an accepted or requeued message starts.
+    /// The state in which an accepted or requeued message starts at `now` that is due then.
     #[must_use]
-    pub fn initial(way: Way, due: Timestamp) -> Self {
+    pub fn initial(way: Way, due: Timestamp, now: Timestamp) -> Self {
         match way {
             Way::Push => Self::Queued { due },
+            Way::Pull if due > now => Self::Deferred { due },
             Way::Pull => Self::Available,
         }
     }
@@ -111,6 +117,7 @@ impl State {
             Self::Closed => "Closed",
             Self::Parked { .. } => "Parked",
             Self::Returned => "Returned",
+            Self::Deferred { .. } => "Deferred",
         }
     }
 
@@ -119,7 +126,7 @@ impl State {
     #[must_use]
     pub fn claimable_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Queued { due } => Some(*due),
+            Self::Queued { due } | Self::Deferred { due } => Some(*due),
             Self::Available => Some(Timestamp(0)),
             Self::Sending { claim } | Self::Leased { claim } => Some(claim.until),
             Self::Delivered | Self::Closed | Self::Parked { .. } | Self::Returned => None,
@@ -300,12 +307,12 @@ pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, N
         }
         Action::Retry { detail } => {
             idle(&record.state, now)?;
-            next.state = State::initial(record.placement.way, now);
+            next.state = State::initial(record.placement.way, record.starts(now), now);
             next.remember(now, FactKind::Retried, &detail);
         }
         Action::Reroute { placement, detail } => {
             idle(&record.state, now)?;
-            next.state = State::initial(placement.way, now);
+            next.state = State::initial(placement.way, record.starts(now), now);
             next.placement = placement;
             next.remember(now, FactKind::Rerouted, &detail);
         }
@@ -371,7 +378,7 @@ fn may_finish(record: &Record, token: Option<uuid::Uuid>, now: Timestamp) -> Res
         (State::Sending { .. } | State::Queued { .. }, _) if record.attempts > 0 => Ok(()),
         (State::Leased { .. }, Some(token)) => holds(&record.state, token, now, Way::Pull).map(|_| ()),
         (State::Closed, _) => Err(NotPossible::AlreadyClosed),
-        (State::Leased { .. } | State::Available, _) => Err(NotPossible::LeaseLost),
+        (State::Leased { .. } | State::Available | State::Deferred { .. }, _) => Err(NotPossible::LeaseLost),
         _ => Err(NotPossible::State),
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, AuthorityId, DeclaredAttachment, Digest, EndpointId, Header, Identifier, MessageId,
+    AccountName, AuthorityId, DeclaredAttachment, Digest, EndpointId, Header, Identifier, MessageId, Order,
     SignerInfo, State, Timestamp, Way,
 };
 
@@ -78,7 +78,7 @@ pub struct Record {
     pub account: AccountName,
     /// Routing data.
     pub header: Header,
-    /// Who signed it.
+    /// Who signed it; nobody ([`SignerInfo::nobody`]) where `order` holds a waiver.
     pub signer: SignerInfo,
     /// The original octets.
     pub document: ContentRef,
@@ -102,9 +102,41 @@ pub struct Record {
     pub facts: Vec<Fact>,
     /// Facts dropped from the middle of the history.
     pub facts_dropped: u32,
+    /// The transport order that it came with. Written after the rest, by the store alone: records of
+    /// messages without one look as they did before there were any.
+    #[serde(skip)]
+    pub order: Option<Order>,
 }
 
 impl Record {
+    /// When it may be handed out or sent, if it started anew at `now`.
+    #[must_use]
+    pub fn starts(&self, now: Timestamp) -> Timestamp {
+        self.order.as_ref().and_then(|order| order.terms.not_before).map_or(now, |at| at.max(now))
+    }
+
+    /// Whether its author wants it to be delivered no more.
+    #[must_use]
+    pub fn obsolete(&self, now: Timestamp) -> bool {
+        self.order.as_ref().is_some_and(|order| order.terms.obsolete(now))
+    }
+
+    /// Media type of the original octets, fit for a header: XML unless its order said otherwise.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        let ordered = self.order.as_ref().map(|order| order.terms.media_type.as_str());
+        let sound =
+            |media: &&str| media.contains('/') && media.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+        ordered.filter(sound).unwrap_or("application/xml")
+    }
+
+    /// All its contents.
+    pub fn contents(&self) -> impl Iterator<Item = &ContentRef> {
+        let attachments = self.attachments.iter().map(|a| &a.content);
+        let envelope = self.order.iter().map(|order| &order.envelope);
+        attachments.chain([&self.document, &self.receipt]).chain(envelope)
+    }
+
     /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, of the second
     /// half the oldest of those that recur by themselves (attempts, leases) goes first, so that
     /// what people did is not washed away by a night of failed attempts.

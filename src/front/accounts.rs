@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::body::Share;
 use crate::domain::{Account, Digest, Quota};
 use crate::error::{Code, Refusal};
 
@@ -29,6 +30,7 @@ struct Usage {
     in_flight: Arc<Semaphore>,
     watches: Arc<Semaphore>,
     bucket: Arc<Mutex<Bucket>>,
+    memory: Share,
 }
 
 impl Usage {
@@ -38,6 +40,7 @@ impl Usage {
             in_flight: semaphore(),
             watches: semaphore(),
             bucket: Arc::new(Mutex::new(Bucket::full(quota.messages_per_minute, now))),
+            memory: Share::default(),
         }
     }
 }
@@ -118,6 +121,11 @@ impl Entry {
                 ),
             )
         })
+    }
+
+    /// What it holds of the memory for documents.
+    pub(crate) fn memory(&self) -> Share {
+        self.usage.memory.clone()
     }
 
     /// Counts one submission, accepted or not: the gateway's work is in checking it.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -52,21 +53,32 @@ impl<G: Unpin> HttpBody for Guarded<G> {
     }
 }
 
-/// The memory for documents, in units of a KiB, shared by all requests.
+/// The memory for documents, in units of a KiB, shared by all requests. One account gets a share
+/// of it at most, so that it can't keep the others out.
 #[derive(Clone)]
-pub(crate) struct Memory(Arc<Semaphore>);
+pub(crate) struct Memory {
+    all: Arc<Semaphore>,
+    /// Units that one account may hold.
+    share: u64,
+}
+
+/// Units of the memory that an account holds at the moment.
+pub(crate) type Share = Arc<AtomicU64>;
 
 const UNIT: u64 = 1024;
 
 impl Memory {
-    pub(crate) fn new(octets: u64) -> Self {
+    /// `octets` in all, of which one account may hold `share`.
+    pub(crate) fn new(octets: u64, share: u64) -> Self {
         let units = usize::try_from(octets / UNIT).unwrap_or(usize::MAX);
-        Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
+        let all = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
+        Self { all, share: share.div_ceil(UNIT) }
     }
 
-    /// An empty hold, for one request.
-    pub(crate) fn hold(&self) -> Hold {
-        Hold { memory: self.clone(), held: Arc::new(Mutex::new(Held { octets: 0, permit: None })) }
+    /// An empty hold, for one request of the account with this `share`.
+    pub(crate) fn hold(&self, share: Share) -> Hold {
+        let held = Held { octets: 0, permit: None, share };
+        Hold { memory: self.clone(), held: Arc::new(Mutex::new(held)) }
     }
 }
 
@@ -80,26 +92,41 @@ pub(crate) struct Hold {
 struct Held {
     octets: u64,
     permit: Option<OwnedSemaphorePermit>,
+    share: Share,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.share.fetch_sub(self.octets.div_ceil(UNIT), Ordering::AcqRel);
+    }
 }
 
 impl Hold {
     /// Takes `octets` more.
     ///
     /// # Errors
-    /// AW-0301 when there is no room; what is held already stays held.
+    /// AW-0301 when there is no room, AW-0303 when the account has its share; what is held already
+    /// stays held.
     pub(crate) fn take(&self, octets: usize) -> Result<(), Refusal> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let after = held.octets.saturating_add(octets as u64);
         let units = after.div_ceil(UNIT) - held.octets.div_ceil(UNIT);
         let more = u32::try_from(units)
             .ok()
-            .and_then(|units| self.memory.0.clone().try_acquire_many_owned(units).ok())
+            .and_then(|units| self.memory.all.clone().try_acquire_many_owned(units).ok())
             .ok_or_else(|| {
                 Refusal::new(
                     Code::Overloaded,
                     "the gateway's memory for documents is in use; try again later",
                 )
             })?;
+        if held.share.fetch_add(units, Ordering::AcqRel).saturating_add(units) > self.memory.share {
+            held.share.fetch_sub(units, Ordering::AcqRel);
+            return Err(Refusal::new(
+                Code::Quota,
+                "the account's documents in work fill its share of the gateway's memory; wait for some to end",
+            ));
+        }
         held.octets = after;
         match &mut held.permit {
             Some(permit) => permit.merge(more),
@@ -344,14 +371,30 @@ mod tests {
 
     #[tokio::test]
     async fn too_much_is_refused_and_memory_comes_back() {
-        let memory = Memory::new(4096);
-        let hold = memory.hold();
+        let memory = Memory::new(4096, 4096);
+        let hold = memory.hold(Share::default());
         let mut body = Paced::new(Body::from(vec![0; 2000]), pace(), 10_000, Some(hold.clone()));
         assert!(body.frame().await.unwrap().is_ok());
-        assert_eq!(memory.hold().take(3000).unwrap_err().code, Code::Overloaded);
+        assert_eq!(memory.hold(Share::default()).take(3000).unwrap_err().code, Code::Overloaded);
         drop((body, hold));
-        assert!(memory.hold().take(4096).is_ok());
+        assert!(memory.hold(Share::default()).take(4096).is_ok());
         let mut body = Paced::new(Body::from(vec![0; 2000]), pace(), 1999, None);
         assert_eq!(body.frame().await.unwrap().unwrap_err().code, Code::OverLimit);
+    }
+
+    #[test]
+    fn one_account_can_not_keep_the_others_out() {
+        let memory = Memory::new(10 * UNIT, 5 * UNIT);
+        let (greedy, other) = (Share::default(), Share::default());
+        let first = memory.hold(greedy.clone());
+        assert!(first.take(3000).is_ok());
+        let second = memory.hold(greedy.clone());
+        assert!(second.take(2048).is_ok());
+        assert_eq!(second.take(1).unwrap_err().code, Code::Quota, "three and two units are its share");
+        assert!(memory.hold(other).take(5 * 1024).is_ok());
+        drop(first);
+        assert!(second.take(3000).is_ok(), "what was given back can be taken again");
+        drop(second);
+        assert_eq!(greedy.load(Ordering::Acquire), 0);
     }
 }

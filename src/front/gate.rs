@@ -16,7 +16,7 @@ use super::accounts::Entry;
 use super::body::{Guarded, Hold, Memory, Pace, Paced, over};
 use super::limits::Limits;
 use super::listen::Peer;
-use super::{Core, Side, https, status};
+use super::{Core, Side, https, status, xta};
 use crate::domain::Role;
 use crate::error::{Code, Refusal};
 
@@ -33,7 +33,11 @@ impl Room {
         Self {
             requests: semaphore(limits.requests),
             watches: semaphore(limits.watches),
-            memory: Memory::new(limits.memory_octets),
+            // Half of it, but always enough for a document and the next one.
+            memory: Memory::new(
+                limits.memory_octets,
+                (limits.memory_octets / 2).max(limits.document_octets.saturating_mul(2)),
+            ),
         }
     }
 }
@@ -141,8 +145,35 @@ fn is_service(path: &str) -> bool {
     path.split('/').nth(1).is_some_and(|service| service.contains('.'))
 }
 
+/// How a request wants to be answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tongue {
+    Grpc,
+    Https,
+    Xta,
+}
+
+impl Tongue {
+    fn of(gate: &Gate, request: &Request) -> Self {
+        if is_grpc(request.headers()) {
+            return Self::Grpc;
+        }
+        let xta = gate.side == Side::Main && gate.core.parts.xta.port(request.uri().path()).is_some();
+        if xta { Self::Xta } else { Self::Https }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Https => "https",
+            Self::Xta => "xta",
+        }
+    }
+}
+
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let grpc = is_grpc(request.headers());
+    let tongue = Tongue::of(&gate, &request);
+    let grpc = tongue == Tongue::Grpc;
     let path = request.uri().path().to_owned();
     // A service's path is never open, whatever the request says its body is.
     let open = gate.side == Side::Operators && !grpc && !is_service(&path);
@@ -151,41 +182,46 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         // Paths without an account of their own decide for themselves (`open_path`).
         Err(refusal) if open => {
             request.extensions_mut().insert(Nobody(refusal));
-            return finish(&gate, grpc, "", next.run(request).await);
+            return finish(&gate, tongue, "", next.run(request).await);
         }
-        Err(refusal) => return finish(&gate, grpc, "", refuse(grpc, &refusal)),
+        Err(refusal) => return finish(&gate, tongue, "", refuse(tongue, &refusal, true)),
     };
     let name = entry.account.name.clone();
     let passage = match gate.admit(&entry, &path) {
         Ok(passage) => passage,
-        Err(refusal) => return finish(&gate, grpc, name.as_str(), refuse(grpc, &refusal)),
+        Err(refusal) => return finish(&gate, tongue, name.as_str(), refuse(tongue, &refusal, false)),
     };
     // The memory for its document is given back with the request, not with the answer, which a
     // reader may leave lying.
-    let hold = gate.core.room.memory.hold();
+    let hold = gate.core.room.memory.hold(entry.memory());
     let mut request = match gate.bounded(request, grpc, &hold) {
         Ok(request) => request,
-        Err(refusal) => return finish(&gate, grpc, name.as_str(), refuse(grpc, &refusal)),
+        Err(refusal) => return finish(&gate, tongue, name.as_str(), refuse(tongue, &refusal, false)),
     };
     request.extensions_mut().insert(Caller { entry, hold });
-    let response = finish(&gate, grpc, name.as_str(), next.run(request).await);
+    let response = finish(&gate, tongue, name.as_str(), next.run(request).await);
     response.map(|body| Body::new(Guarded::new(body, passage)))
 }
 
-fn refuse(grpc: bool, refusal: &Refusal) -> Response {
-    if grpc { status::status(refusal).into_http() } else { https::Problem(refusal.clone()).into_response() }
+/// `stranger`: nobody is behind the request.
+fn refuse(tongue: Tongue, refusal: &Refusal, stranger: bool) -> Response {
+    match tongue {
+        Tongue::Grpc => status::status(refusal).into_http(),
+        Tongue::Https => https::Problem(refusal.clone()).into_response(),
+        Tongue::Xta => xta::refuse(refusal, stranger),
+    }
 }
 
 /// Counts and logs a refusal, once for all handlers; no reason, as it may quote the document.
-fn finish(gate: &Gate, grpc: bool, account: &str, response: Response) -> Response {
-    let response = if grpc { translate(response) } else { response };
+fn finish(gate: &Gate, tongue: Tongue, account: &str, response: Response) -> Response {
+    let response = if tongue == Tongue::Grpc { translate(response) } else { response };
     let code = match response.extensions().get::<Refused>() {
         Some(refused) => Some(refused.0),
         None => status::code_of(response.headers()),
     };
     if let Some(code) = code {
         gate.core.parts.metrics.refused(code);
-        tracing::info!(code = code.as_str(), account, front = if grpc { "grpc" } else { "https" }, "refused");
+        tracing::info!(code = code.as_str(), account, front = tongue.name(), "refused");
     }
     response
 }

@@ -1,6 +1,6 @@
 //! XML over HTTPS: the same verbs for those who would rather not speak gRPC.
 
-mod mailbox;
+pub(crate) mod mailbox;
 mod messages;
 mod problem;
 mod xml;

@@ -42,22 +42,43 @@ pub(crate) fn media(content_type: &str) -> Result<Media, Refusal> {
     }
 }
 
-fn boundary(parameters: &str) -> Option<String> {
+/// The boundary among a `Content-Type`'s parameters.
+pub(crate) fn boundary(parameters: &str) -> Option<String> {
+    let value = parameter(parameters, "boundary")?;
+    let value = value.trim_end();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "'()+_,-./:=? ".contains(c);
+    let good = (1..=70).contains(&value.len()) && value.chars().all(allowed);
+    good.then(|| value.to_owned())
+}
+
+/// One of a `Content-Type`'s parameters (RFC 2045, section 5.1), the first of its name.
+pub(crate) fn parameter(parameters: &str, wanted: &str) -> Option<String> {
     let mut rest = parameters;
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=')?;
-        let after = after.trim_start();
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_at(after.find(';').unwrap_or(after.len())),
-        };
-        if name.trim_matches([' ', ';', '\t']).eq_ignore_ascii_case("boundary") {
-            let value = value.trim_end();
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "'()+_,-./:=? ".contains(c);
-            let good = (1..=70).contains(&value.len()) && value.chars().all(allowed);
-            return good.then(|| value.to_owned());
+        let (value, next) = value(after.trim_start())?;
+        if name.trim_matches([' ', ';', '\t']).eq_ignore_ascii_case(wanted) {
+            return Some(value);
         }
         rest = next.trim_start_matches([' ', ';', '\t']);
+    }
+    None
+}
+
+/// A token or a quoted string, and what follows.
+fn value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (token, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
+        return Some((token.trim_end().to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, quoted.get(at + 1..)?)),
+            '\\' => value.push(chars.next()?.1),
+            c => value.push(c),
+        }
     }
     None
 }
@@ -67,6 +88,12 @@ fn boundary(parameters: &str) -> Option<String> {
 pub(crate) struct Head {
     /// Its `Content-Length`, where it has one.
     pub length: Option<u64>,
+    /// Its `Content-ID` without angle brackets.
+    pub id: Option<String>,
+    /// Its `Content-Type`.
+    pub media: Option<String>,
+    /// Its `Content-Transfer-Encoding` in small letters.
+    pub encoding: Option<String>,
 }
 
 /// Reads the parts of a body.
@@ -222,9 +249,19 @@ fn parse_head(head: &[u8]) -> Result<Head, Refusal> {
     for line in lines.split("\r\n").filter(|line| !line.is_empty()) {
         let (name, value) =
             line.split_once(':').ok_or_else(|| malformed("a part's head has a line without a colon"))?;
-        if name.trim().eq_ignore_ascii_case("content-length") {
-            let length = value.trim().parse();
-            parsed.length = Some(length.map_err(|_| malformed("a part's Content-Length is no number"))?);
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "content-length" => {
+                let length = value.parse();
+                parsed.length = Some(length.map_err(|_| malformed("a part's Content-Length is no number"))?);
+            }
+            "content-id" => {
+                let bare = value.strip_prefix('<').and_then(|v| v.strip_suffix('>')).unwrap_or(value);
+                parsed.id = Some(bare.to_owned());
+            }
+            "content-type" => parsed.media = Some(value.to_owned()),
+            "content-transfer-encoding" => parsed.encoding = Some(value.to_ascii_lowercase()),
+            _ => {}
         }
     }
     Ok(parsed)
@@ -246,7 +283,8 @@ impl Outline {
     pub(super) fn new(record: &Record) -> Self {
         let boundary = uuid::Uuid::new_v4().simple().to_string();
         let mut heads = vec![format!(
-            "--{boundary}\r\nContent-Type: application/xml\r\nContent-ID: <document>\r\nContent-Length: {}\r\n\r\n",
+            "--{boundary}\r\nContent-Type: {}\r\nContent-ID: <document>\r\nContent-Length: {}\r\n\r\n",
+            record.media_type(),
             record.document.len
         )];
         for (number, attachment) in record.attachments.iter().enumerate() {
@@ -270,7 +308,7 @@ impl Outline {
 }
 
 /// What may stand in a header's value; the media type comes from the document.
-fn header_text(text: &str) -> String {
+pub(crate) fn header_text(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' }).collect()
 }
 

@@ -115,7 +115,7 @@ fn report(record: &Record, directory: &Directory, with_account: bool) -> proto::
         test: header.test,
         account: if with_account { record.account.to_string() } else { String::new() },
         due: match &record.state {
-            State::Queued { due } => due.to_string(),
+            State::Queued { due } | State::Deferred { due } => due.to_string(),
             _ => String::new(),
         },
     }

@@ -56,6 +56,7 @@ fn stopping() -> Refusal {
 /// The report of a message now and after each change, until it is final.
 pub(crate) fn message(
     core: Arc<Core>,
+    account: Arc<Account>,
     first: Arc<Record>,
     stop: CancellationToken,
 ) -> Answers<proto::Report> {
@@ -63,7 +64,7 @@ pub(crate) fn message(
     // Before the first reading, so that no change falls between the two.
     let hints = Hints { events: core.parts.read.events(), stop };
     tokio::spawn(async move {
-        match follow(&core, &first.id, hints, &feed).await {
+        match follow(&core, &account, &first.id, hints, &feed).await {
             Ok(()) => feed.complete(),
             Err(refusal) => feed.fail(refusal).await,
         }
@@ -73,6 +74,7 @@ pub(crate) fn message(
 
 async fn follow(
     core: &Core,
+    account: &Account,
     id: &MessageId,
     mut hints: Hints,
     feed: &Feed<proto::Report>,
@@ -82,6 +84,7 @@ async fn follow(
         let record = core.any(id).await?;
         if seen != Some(record.version) {
             seen = Some(record.version);
+            core.parts.accounts.load().unchanged(account)?;
             match feed.send(core.report(&record, false)).await {
                 Ok(()) if record.state.is_final() => return Ok(()),
                 Ok(()) => {}

@@ -20,7 +20,15 @@ fn party(parts: &Parts) -> Party {
 
 fn signed(parts: &Parts, unsigned: Result<Vec<u8>, antrag::BuildError>) -> Result<Bytes, Refusal> {
     let unsigned = unsigned.map_err(|e| internal(format!("a document of ours can't be written: {e}")))?;
-    let signed = parts.signer.sign(&unsigned, PROFILE);
+    sign(parts, &unsigned)
+}
+
+/// Signs a document of ours.
+///
+/// # Errors
+/// AW-0500.
+pub(super) fn sign(parts: &Parts, unsigned: &[u8]) -> Result<Bytes, Refusal> {
+    let signed = parts.signer.sign(unsigned, PROFILE);
     signed.map(Bytes::from).map_err(|e| internal(format!("a document of ours can't be signed: {e}")))
 }
 

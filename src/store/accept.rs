@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::domain::record::ContentPlace;
-use crate::domain::{ContentRef, Digest, FactKind, Record, State, StoredAttachment};
+use crate::domain::{ContentRef, Digest, FactKind, Order, Record, SignerInfo, State, StoredAttachment};
 
 use super::stage::Files;
 use super::{NewMessage, StagedBody, StagedFile, StoreError};
@@ -15,6 +15,7 @@ pub(crate) enum Slot {
     Document,
     Receipt,
     Attachment(usize),
+    Envelope,
 }
 
 /// A record that lacks its number and the places of small contents.
@@ -43,6 +44,11 @@ impl Draft {
                     attachment.content.place = place;
                 }
             }
+            Slot::Envelope => {
+                if let Some(order) = &mut self.record.order {
+                    order.envelope.place = place;
+                }
+            }
         }
     }
 }
@@ -51,6 +57,7 @@ impl Draft {
 pub(crate) fn is_large(files: &Files, new: &NewMessage) -> bool {
     new.message.octets().len() > files.inline_max()
         || new.receipt.len() > files.inline_max()
+        || new.order.as_ref().is_some_and(|order| order.envelope.len() > files.inline_max())
         || new.attachments.iter().any(|a| matches!(a.body, StagedBody::File(_)))
 }
 
@@ -98,17 +105,30 @@ pub(crate) fn draft(files: &Files, new: NewMessage) -> Result<Draft, StoreError>
         let content = keep(Slot::Attachment(at), staged.sha256, staged.body)?;
         attachments.push(StoredAttachment { declared, content });
     }
+    let order = match new.order {
+        None => None,
+        Some(order) => {
+            let digest = Digest::of(&order.envelope);
+            let envelope = keep(Slot::Envelope, digest, StagedBody::Memory(order.envelope))?;
+            Some(Order { envelope, terms: order.terms, waiver: new.message.signer().err().cloned() })
+        }
+    };
+    if order.is_none() && new.message.signer().is_err() {
+        // The record has to say that nobody signed.
+        let why = "a message without a signature came without its order";
+        return Err(StoreError::Corrupt { what: "the message".to_owned(), why: why.to_owned() });
+    }
     let mut record = Record {
         version: 1,
         sequence: 0,
         id: new.id,
         account: new.account,
         header: new.message.header().clone(),
-        signer: new.message.signer().clone(),
+        signer: new.message.signer().cloned().unwrap_or_else(|_| SignerInfo::nobody()),
         document,
         attachments,
         receipt,
-        state: State::initial(new.placement.way, new.at),
+        state: State::Available,
         placement: new.placement,
         attempts: 0,
         warned: false,
@@ -116,7 +136,11 @@ pub(crate) fn draft(files: &Files, new: NewMessage) -> Result<Draft, StoreError>
         changed_at: new.at,
         facts: Vec::new(),
         facts_dropped: 0,
+        order,
     };
-    record.remember(new.at, FactKind::Accepted, "");
+    record.state = State::initial(record.placement.way, record.starts(new.at), new.at);
+    let waived = record.order.as_ref().and_then(|order| order.waiver.as_ref());
+    let detail = waived.map_or_else(String::new, |w| format!("without a signature: {}", w.rule));
+    record.remember(new.at, FactKind::Accepted, &detail);
     Ok(Draft { record, inline, files: kept })
 }

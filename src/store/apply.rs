@@ -14,8 +14,9 @@ use super::index::{Index, Step};
 use super::open::Shared;
 use super::steps::Steps;
 
-/// Commits in one batch of the index at most, give or take a group.
-const BATCH: usize = 4096;
+/// Commits in one batch of the index at most, give or take a group: sled keeps every node that a
+/// batch replaces until all of it is in.
+const BATCH: usize = 256;
 
 /// A synced group on its way to the index.
 #[derive(Default)]

@@ -4,10 +4,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::Record;
+use crate::domain::{Order, Record};
 
-/// The format this program writes.
+/// The format of all values.
 const FORMAT: u8 = 1;
+/// The format of a record with the transport order that it came with behind it.
+const WITH_ORDER: u8 = 2;
 /// Format octet and version.
 const HEAD: usize = 9;
 /// The checksum.
@@ -35,8 +37,12 @@ pub enum CodecFault {
 /// # Errors
 /// [`CodecFault::Content`] when the value can't be serialised (no type of ours can't).
 pub(crate) fn seal<T: Serialize>(version: u64, value: &T) -> Result<Vec<u8>, CodecFault> {
+    seal_as(FORMAT, version, value)
+}
+
+fn seal_as<T: Serialize>(format: u8, version: u64, value: &T) -> Result<Vec<u8>, CodecFault> {
     let mut out = Vec::with_capacity(1536);
-    out.push(FORMAT);
+    out.push(format);
     out.extend_from_slice(&version.to_le_bytes());
     let mut out = postcard::to_extend(value, out).map_err(|e| CodecFault::Content(e.to_string()))?;
     let crc = crc32c::crc32c(&out);
@@ -44,15 +50,19 @@ pub(crate) fn seal<T: Serialize>(version: u64, value: &T) -> Result<Vec<u8>, Cod
     Ok(out)
 }
 
-/// Checks the frame around a value: its version and its postcard octets.
+/// Checks the frame around a record: its version and its postcard octets.
 pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
+    peek_as(|format| matches!(format, FORMAT | WITH_ORDER), octets)
+}
+
+fn peek_as(known: impl Fn(u8) -> bool, octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
     let split = octets.len().checked_sub(TAIL).filter(|at| *at >= HEAD);
     let Some(split) = split else { return Err(CodecFault::Short(octets.len())) };
     let (sealed, crc) = octets.split_at(split);
     if crc32c::crc32c(sealed).to_le_bytes() != crc {
         return Err(CodecFault::Checksum);
     }
-    if sealed[0] != FORMAT {
+    if !known(sealed[0]) {
         return Err(CodecFault::Newer(sealed[0]));
     }
     let mut version = [0; 8];
@@ -62,7 +72,11 @@ pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
 
 /// Reads what [`seal`] wrote.
 pub(crate) fn unseal<T: DeserializeOwned>(octets: &[u8]) -> Result<(u64, T), CodecFault> {
-    let (version, body) = peek(octets)?;
+    unseal_as(FORMAT, octets)
+}
+
+fn unseal_as<T: DeserializeOwned>(expected: u8, octets: &[u8]) -> Result<(u64, T), CodecFault> {
+    let (version, body) = peek_as(|format| format == expected, octets)?;
     let (value, rest) = postcard::take_from_bytes(body).map_err(|e| CodecFault::Content(e.to_string()))?;
     if !rest.is_empty() {
         return Err(CodecFault::Content(format!("{} octets too many", rest.len())));
@@ -70,14 +84,32 @@ pub(crate) fn unseal<T: DeserializeOwned>(octets: &[u8]) -> Result<(u64, T), Cod
     Ok((version, value))
 }
 
-/// A record as ledger and index hold it.
+/// A record as ledger and index hold it. One with a transport order has that behind it, and the
+/// format octet that says so; all others are written as they always were.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, CodecFault> {
-    seal(record.version, record)
+    match &record.order {
+        None => seal(record.version, record),
+        Some(order) => seal_as(WITH_ORDER, record.version, &(record, order)),
+    }
+}
+
+/// The acceptance number of a sealed record, without the rest of it.
+pub(crate) fn sequence(octets: &[u8]) -> Result<u64, CodecFault> {
+    // The record's first two fields.
+    let ((_, sequence), _): ((u64, u64), _) =
+        postcard::take_from_bytes(peek(octets)?.1).map_err(|e| CodecFault::Content(e.to_string()))?;
+    Ok(sequence)
 }
 
 /// The record again.
 pub(crate) fn decode(octets: &[u8]) -> Result<Record, CodecFault> {
-    let (version, record): (u64, Record) = unseal(octets)?;
+    let (version, record) = match octets.first() {
+        Some(&WITH_ORDER) => {
+            let (version, (record, order)): (u64, (Record, Order)) = unseal_as(WITH_ORDER, octets)?;
+            (version, Record { order: Some(order), ..record })
+        }
+        _ => unseal(octets)?,
+    };
     if version != record.version {
         return Err(CodecFault::Content("its two versions differ".to_owned()));
     }

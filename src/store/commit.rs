@@ -373,4 +373,5 @@ fn same_message(old: &Record, next: &Record) -> bool {
         && old.header == next.header
         && old.signer == next.signer
         && old.attachments == next.attachments
+        && old.order == next.order
 }

@@ -11,7 +11,10 @@
 //! sled 0.34 may panic on damaged files. Every call is guarded: a panic becomes a fault.
 
 mod check;
+mod fill;
 pub(crate) mod query;
+
+pub(crate) use fill::Filler;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -126,6 +129,30 @@ struct Derived {
     controls: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+impl Derived {
+    /// What `steps` write, with all that is kept in memory brought up to it.
+    fn batch(&mut self, steps: &[Step], applied: u64, head: Digest) -> Result<sled::Batch, IndexFault> {
+        let mut batch = sled::Batch::default();
+        let mut touched = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Record { old, new, place } => {
+                    apply_record(&mut batch, self, &mut touched, old.as_deref(), new, place);
+                }
+                Step::Control(control) => apply_control(&mut batch, self, control)?,
+            }
+        }
+        for ((endpoint, state), count) in touched {
+            batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
+        }
+        self.meta.applied = applied;
+        self.meta.head = head;
+        let meta = codec::seal(0, &self.meta).map_err(|f| IndexFault::Entry("the head", f))?;
+        batch.insert(Key::of(kind::META).done(), meta);
+        Ok(batch)
+    }
+}
+
 /// The open index.
 pub(crate) struct Index {
     db: sled::Db,
@@ -216,25 +243,8 @@ impl Index {
         guarded(|| {
             // Held until the batch is in: what is in memory and what is in sled change together. After a
             // failure the two differ, but then the index is given up anyway.
-            let mut guard = self.derived();
-            let derived = &mut *guard;
-            let mut batch = sled::Batch::default();
-            let mut touched = HashMap::new();
-            for step in steps {
-                match step {
-                    Step::Record { old, new, place } => {
-                        apply_record(&mut batch, derived, &mut touched, old.as_deref(), new, place);
-                    }
-                    Step::Control(control) => apply_control(&mut batch, derived, control)?,
-                }
-            }
-            for ((endpoint, state), count) in touched {
-                batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
-            }
-            derived.meta.applied = applied;
-            derived.meta.head = head;
-            let meta = codec::seal(0, &derived.meta).map_err(|f| IndexFault::Entry("the head", f))?;
-            batch.insert(Key::of(kind::META).done(), meta);
+            let mut derived = self.derived();
+            let batch = derived.batch(steps, applied, head)?;
             self.db.apply_batch(batch)?;
             Ok(())
         })
@@ -379,11 +389,9 @@ fn apply_record(
 
 /// Behind the last octet in content segments that this record names.
 fn content_end(record: &Record) -> (u64, u64) {
-    let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
-    refs.filter_map(|content| match content.place {
+    let ends = record.contents().filter_map(|content| match content.place {
         ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
         ContentPlace::File { .. } => None,
-    })
-    .max()
-    .unwrap_or_default()
+    });
+    ends.max().unwrap_or_default()
 }

@@ -30,8 +30,8 @@ pub(crate) mod kind {
 }
 
 /// State names by the octet that stands for them in keys. Never reorder: add at the end.
-pub(crate) const STATES: [&str; 8] =
-    ["Queued", "Sending", "Delivered", "Available", "Leased", "Closed", "Parked", "Returned"];
+pub(crate) const STATES: [&str; 9] =
+    ["Queued", "Sending", "Delivered", "Available", "Leased", "Closed", "Parked", "Returned", "Deferred"];
 
 /// The octet of a state.
 pub(crate) fn state_octet(state: &State) -> u8 {
@@ -44,6 +44,7 @@ pub(crate) fn state_octet(state: &State) -> u8 {
         State::Closed => 5,
         State::Parked { .. } => 6,
         State::Returned => 7,
+        State::Deferred { .. } => 8,
     }
 }
 
@@ -144,8 +145,7 @@ pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
         (duplicate(&record.header.author, record.header.uuid), value),
         (Key::of(kind::ACCOUNT).text(record.account.as_str()).number(record.sequence).done(), id.clone()),
     ];
-    let refs = record.attachments.iter().map(|a| &a.content).chain([&record.document, &record.receipt]);
-    for content in refs {
+    for content in record.contents() {
         if let ContentPlace::File { name } = content.place {
             out.push((file(name), id.clone()));
         }

@@ -7,21 +7,16 @@
 //! damaged index can't bring the process down twice.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::domain::{Digest, MessageId, Record};
-
-use super::codec;
-use super::frame::{Body, BodyFault, Change};
-use super::index::{Index, IndexFault, Step};
-use super::ledger::{self, LedgerFault, Place, Segment, Summary};
+use super::index::{Index, IndexFault};
+use super::ledger::{self, LedgerFault, Segment, Summary};
 use super::marker::{self, Marker};
 use super::open::{OpenError, Settings, io};
-use super::steps::Steps;
+use super::replay::{Newest, Replay};
 
-/// Present while an index is being opened.
+/// Present while an index is being opened or rebuilt.
 const OPENING: &str = "index.opening";
 /// Present when a running store found its index damaged.
 pub(crate) const SUSPECT: &str = "index.suspect";
@@ -30,8 +25,6 @@ const OPEN_WAIT: Duration = Duration::from_secs(8);
 /// Ledgers up to this size are walked from the beginning at each start; larger ones from the
 /// index's frame on (`amtsweg ledger verify` walks everything).
 const WALK_ALL: u64 = 256 << 20;
-/// Messages brought to the index in one batch.
-const BATCH: usize = 2048;
 
 /// How the store was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +101,7 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     let (mut missing, mut done) = (0, None);
     if let Some((index, checked)) = found {
         let applied = index.meta().applied;
-        let (end, faults) = catch_up(&index, &segments, marker.as_ref())?;
+        let (end, faults) = catch_up(&index, &segments, marker.as_ref(), Replay::going_on(&index))?;
         missing = applied.saturating_sub(end.last);
         match faults {
             None => done = Some((index, checked, end, applied)),
@@ -121,8 +114,11 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
         Some(done) => done,
         None => {
             let index = shelf.fresh().map_err(|f| OpenError::Index(f.to_string()))?;
-            let (end, fault) = catch_up(&index, &segments, marker.as_ref())?;
-            match fault {
+            let newest = Newest::of(&segments)?;
+            let (walked, filled) = index
+                .fill(|filler| catch_up(&index, &segments, marker.as_ref(), Replay::filling(filler, newest)));
+            let (end, fault) = walked?;
+            match filled.err().map(|f| f.to_string()).or(fault) {
                 None => (index, true, end, 0),
                 Some(why) => return Err(OpenError::Index(why)),
             }
@@ -143,19 +139,19 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
     Ok(Recovered { index, segments, end, recovery })
 }
 
-/// Walks the ledger and applies what the index lacks. Gives the ledger's end, and why the index
-/// is of no use, if so.
+/// Walks the ledger and applies what the index lacks. Gives the ledger's end, and why the index is
+/// of no use, if so.
 fn catch_up(
     index: &Index,
     segments: &[Segment],
     marker: Option<&Marker>,
+    mut replay: Replay<'_>,
 ) -> Result<(Summary, Option<String>), LedgerFault> {
     let meta = index.meta();
     let octets: u64 = segments.iter().map(|s| s.len).sum();
     let from = if octets <= WALK_ALL { 0 } else { segments.partition_point(|s| s.first <= meta.applied) };
     let walked = segments.get(from.saturating_sub(1)..).unwrap_or(segments);
     let clean = marker.filter(|m| m.clean);
-    let mut replay = Replay::new(index);
     let mut fault = None;
     let mut tampered = false;
     let end = ledger::walk(walked, |number, head, body, place| {
@@ -187,64 +183,6 @@ fn catch_up(
         fault = Some(format!("it knows {} frames that the ledger has not", meta.applied - end.last));
     }
     Ok((end, fault))
-}
-
-/// Applies frames to an index, many in a batch.
-struct Replay<'i> {
-    index: &'i Index,
-    steps: Steps,
-    last: u64,
-    head: Digest,
-}
-
-impl<'i> Replay<'i> {
-    fn new(index: &'i Index) -> Self {
-        Self { index, steps: Steps::default(), last: 0, head: Digest::default() }
-    }
-
-    /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
-    fn frame(
-        &mut self,
-        number: u64,
-        head: Digest,
-        body: &Body,
-        place: Place,
-    ) -> Result<Option<IndexFault>, BodyFault> {
-        for change in body.changes()? {
-            let (old, sealed) = match change {
-                Change::Control(control) => {
-                    self.steps.push(Step::Control(control));
-                    continue;
-                }
-                Change::Accepted(sealed) => (false, sealed),
-                Change::Changed(_, sealed) => (true, sealed),
-            };
-            let new = Arc::new(codec::decode(&sealed)?);
-            let old = match old.then(|| self.before(&new.id)).transpose() {
-                Ok(old) => old,
-                Err(fault) => return Ok(Some(fault)),
-            };
-            self.steps.push(Step::Record { old, new, place });
-        }
-        (self.last, self.head) = (number, head);
-        if self.steps.as_slice().len() >= BATCH { Ok(self.flush().err()) } else { Ok(None) }
-    }
-
-    fn before(&self, id: &MessageId) -> Result<Arc<Record>, IndexFault> {
-        let known = match self.steps.newest(id) {
-            Some(record) => Some(record),
-            None => self.index.get(id)?.map(Arc::new),
-        };
-        known.ok_or(IndexFault::Inconsistent("a changed record is missing"))
-    }
-
-    fn flush(&mut self) -> Result<(), IndexFault> {
-        if !self.steps.as_slice().is_empty() {
-            self.index.apply(self.steps.as_slice(), self.last, self.head)?;
-            self.steps.clear();
-        }
-        Ok(())
-    }
 }
 
 /// The folder of indexes: `index/<n>`, of which the highest counts. A new one gets a new number,
@@ -311,7 +249,10 @@ impl Shelf {
         let old = self.numbers();
         let number = old.last().map_or(0, |(n, _)| n + 1);
         let folder = self.folder().join(number.to_string());
-        std::fs::create_dir_all(&folder).map_err(|e| IndexFault::Engine(e.to_string()))?;
+        let engine = |e: std::io::Error| IndexFault::Engine(e.to_string());
+        std::fs::create_dir_all(&folder).map_err(engine)?;
+        // Until the rebuild is done its index is of no use to another start.
+        std::fs::write(self.root.join(OPENING), b"").map_err(engine)?;
         for (_, path) in old {
             // What can't be removed now is tried again next time.
             let _ = std::fs::remove_dir_all(path);

@@ -46,20 +46,22 @@ impl Files {
         }
     }
 
-    /// Makes the folders.
+    /// Makes the folders that are missing, and makes all their names durable: a start that was
+    /// killed or cut off may have left some of them, in any order, or all of them without a sync.
     pub(crate) fn prepare(root: &Path) -> std::io::Result<()> {
         let content = root.join("content");
         std::fs::create_dir_all(content.join("tmp"))?;
         std::fs::create_dir_all(content.join("segments"))?;
         let files = content.join("files");
-        if !files.join("ff").is_dir() {
-            for octet in 0..=u8::MAX {
-                std::fs::create_dir_all(files.join(format!("{octet:02x}")))?;
-            }
-            sync_folder(&files)?;
-            sync_folder(&content)?;
-            sync_folder(root)?;
+        for octet in 0..=u8::MAX {
+            std::fs::create_dir_all(files.join(format!("{octet:02x}")))?;
         }
+        sync_folder(&files)?;
+        sync_folder(&content)?;
+        sync_folder(root)?;
+        // The store's own name. Who may not even read the folder around it has not made it there.
+        let around = root.parent().filter(|around| !around.as_os_str().is_empty());
+        let _ = sync_folder(around.unwrap_or(Path::new(".")));
         Ok(())
     }
 

@@ -63,6 +63,12 @@ impl Rules {
         self.add(&text).map(|()| true).map_err(|faults| faults.into_iter().map(in_file).collect())
     }
 
+    /// Whether there is a rule for the namespace.
+    #[must_use]
+    pub fn knows(&self, namespace: &str) -> bool {
+        self.by_namespace.contains_key(namespace)
+    }
+
     /// The namespaces for which there is a rule, sorted.
     #[must_use]
     pub fn namespaces(&self) -> Vec<&str> {

@@ -23,6 +23,8 @@ const PREFIXES: usize = 64;
 pub(crate) struct Root {
     /// Its name as written.
     pub(crate) qname: String,
+    /// Its namespace.
+    pub(crate) namespace: String,
     /// Values of its attributes `Id`, `ID`, `id` and `xml:id`.
     pub(crate) ids: Vec<String>,
     /// Its `xml:` attributes, sorted.
@@ -178,6 +180,7 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         let inherited = |attribute: &&super::walk::Attribute<'d>| attribute.binding == XML_BINDING;
         self.root = Some(Root {
             qname: walk.element.qname.to_owned(),
+            namespace: namespace.to_owned(),
             ids: walk.attributes.iter().filter_map(id_of).map(Cow::into_owned).collect(),
             inherited: walk
                 .attributes

@@ -75,6 +75,12 @@ impl Schemas {
         all
     }
 
+    /// Whether there is a schema for the namespace.
+    #[must_use]
+    pub fn knows(&self, namespace: &str) -> bool {
+        self.by_namespace.contains_key(namespace)
+    }
+
     /// Checks a well-formed document whose root has this namespace.
     ///
     /// Where the schema allows no `ds:Signature` at the end of the root, the document is validated

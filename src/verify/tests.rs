@@ -64,6 +64,7 @@ fn signs_and_verifies_with_every_algorithm() {
 
 mod attacks;
 mod canonical;
+mod order;
 mod trusting;
 mod wellformed;
 mod whole;

@@ -144,6 +144,7 @@ fn new_message(message: Verified, uuid: uuid::Uuid) -> NewMessage {
             rule: "the municipality is competent".to_owned(),
         },
         receipt: Bytes::from(vec![b'r'; RECEIPT]),
+        order: None,
         at: Timestamp::now(),
     }
 }

@@ -61,6 +61,11 @@ impl Setup {
         self.folder.path().join("amtsweg.toml")
     }
 
+    /// What the gateway has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The store's folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -231,6 +236,15 @@ impl Gateway {
 
     /// The same with so many file descriptors at most.
     pub async fn start_with(setup: &Setup, descriptors: Option<u32>) -> Self {
+        Self::launch(setup, descriptors, &[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn start_under(setup: &Setup, variables: &[(&str, &Path)]) -> Self {
+        Self::launch(setup, None, variables).await
+    }
+
+    async fn launch(setup: &Setup, descriptors: Option<u32>, variables: &[(&str, &Path)]) -> Self {
         let began = Instant::now();
         let log =
             std::fs::File::options().create(true).append(true).open(setup.folder.path().join("log")).unwrap();
@@ -246,6 +260,7 @@ impl Gateway {
         let process = command
             .args(["serve", "--config"])
             .arg(setup.config())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -261,9 +276,8 @@ impl Gateway {
                 break;
             }
             let ended = gateway.process.try_wait().unwrap();
-            let log = || std::fs::read_to_string(setup.folder.path().join("log")).unwrap_or_default();
-            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", log());
-            assert!(began.elapsed() < Duration::from_secs(60), "not ready after 60 s\n{}", log());
+            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", setup.log());
+            assert!(began.elapsed() < Duration::from_secs(60), "not ready after 60 s\n{}", setup.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         gateway.ready_after = began.elapsed();

@@ -11,10 +11,6 @@ use crate::wire::{self, Http};
 /// What stands in the test applications and nowhere else.
 const PAYLOAD: [&str; 4] = ["Angabe zum Hund", "Rasse", "Halter", "urn:example:formular"];
 
-fn log(setup: &Setup) -> String {
-    std::fs::read_to_string(setup.folder().join("log")).unwrap()
-}
-
 /// Log entries that say that a request was refused with `code`.
 fn refusals(log: &str, code: &str) -> usize {
     let entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -51,10 +47,10 @@ async fn logs_metrics_and_operators_answers_hold_no_payload_and_each_refusal_is_
         let all = operator.messages(MessagesRequest { limit: 10, ..Default::default() }).await.unwrap();
         let all = all.into_inner().reports;
         let failed = all.iter().any(|report| report.attempts > 0 && report.state == "Queued");
-        if failed && bad.iter().all(|(code, _)| refusals(&log(&setup), code) > 0) {
+        if failed && bad.iter().all(|(code, _)| refusals(&setup.log(), code) > 0) {
             break all;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "no failed attempt: {all:?}\n{}", log(&setup));
+        assert!(began.elapsed() < Duration::from_secs(20), "no failed attempt: {all:?}\n{}", setup.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(shown.len(), 2);
@@ -68,7 +64,7 @@ async fn logs_metrics_and_operators_answers_hold_no_payload_and_each_refusal_is_
     assert_eq!(metrics.status, 200);
     told += &String::from_utf8_lossy(&metrics.body);
     gateway.kill();
-    let log = log(&setup);
+    let log = setup.log();
     for (code, _) in &bad {
         assert_eq!(refusals(&log, code), 1, "{code} is logged once\n{log}");
     }

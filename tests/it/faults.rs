@@ -2,7 +2,7 @@
 //! descriptors. Each test states what becomes of it: nothing acknowledged is lost, refusals say
 //! what to do, and what can go on goes on.
 
-mod authority;
+pub mod authority;
 mod disk;
 mod files;
 mod outbound;
@@ -17,16 +17,16 @@ use crate::child::Setup;
 use crate::wire::{self, Http};
 
 /// A portal that submits one message after the other.
-struct Portal(SubmissionClient<wire::Grpc>);
+pub struct Portal(SubmissionClient<wire::Grpc>);
 
 impl Portal {
-    fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &Setup) -> Self {
         let origin = format!("https://localhost:{}", setup.port).parse().unwrap();
         Self(SubmissionClient::with_origin(wire::grpc(&setup.pki(), "portal"), origin))
     }
 
     /// Submits; the message's id, or what was said instead: `AW-nnnn: …` when it was refused.
-    async fn submit(&mut self, document: impl Into<bytes::Bytes>) -> Result<String, String> {
+    pub async fn submit(&mut self, document: impl Into<bytes::Bytes>) -> Result<String, String> {
         let request = SubmitRequest { document: document.into(), attachments: Vec::new() };
         match tokio::time::timeout(Duration::from_secs(10), self.0.submit(request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner().message_id),
@@ -36,13 +36,13 @@ impl Portal {
     }
 
     /// Where a message is.
-    async fn state(&mut self, id: &str) -> String {
+    pub async fn state(&mut self, id: &str) -> String {
         let report = self.0.get_status(StatusRequest { message_id: id.to_owned() }).await;
         report.map_or_else(|status| status.message().to_owned(), |report| report.into_inner().state)
     }
 
     /// Waits until each message is in one of `states`.
-    async fn until_all(&mut self, ids: &[String], states: &[&str]) {
+    pub async fn until_all(&mut self, ids: &[String], states: &[&str]) {
         for id in ids {
             let began = Instant::now();
             loop {
@@ -88,9 +88,4 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// What the gateway has logged.
-fn log(setup: &Setup) -> String {
-    std::fs::read_to_string(setup.folder().join("log")).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 mod bounds;
 mod hostile;
-mod large;
+pub mod large;
 mod mailbox;
 mod operators;
 mod refusals;

@@ -90,23 +90,23 @@ fn request(uri: &Uri, parcel: Parcel) -> Result<Request<Outgoing>, http::Error> 
     let in_part = (!in_header).then_some(parcel.receipt);
     if parcel.attachments.is_empty() && in_part.is_none() {
         let body = Outgoing { left: parcel.document.len, chunks: parcel.document.chunks };
-        return builder.header(CONTENT_TYPE, "application/xml").body(body);
+        return builder.header(CONTENT_TYPE, parcel.media_type).body(body);
     }
     let boundary = format!("amtsweg-{}", uuid::Uuid::new_v4().simple());
     let kind =
         format!("multipart/related; boundary={boundary}; type=\"application/xml\"; start=\"<document>\"");
-    let body = multipart(&boundary, parcel.document, parcel.attachments, in_part);
+    let body = multipart(&boundary, (parcel.media_type, parcel.document), parcel.attachments, in_part);
     builder.header(CONTENT_TYPE, kind).body(body)
 }
 
 fn multipart(
     boundary: &str,
-    document: Piece,
+    (media, document): (String, Piece),
     attachments: Vec<(DeclaredAttachment, Piece)>,
     receipt: Option<Bytes>,
 ) -> Outgoing {
     let mut body = Outgoing { left: 0, chunks: Box::pin(stream::empty()) };
-    body.text(format!("--{boundary}\r\nContent-Type: application/xml\r\nContent-ID: <document>\r\n\r\n"));
+    body.text(format!("--{boundary}\r\nContent-Type: {media}\r\nContent-ID: <document>\r\n\r\n"));
     body.piece(document);
     for (number, (declared, piece)) in attachments.into_iter().enumerate() {
         body.text(format!(
@@ -296,7 +296,12 @@ mod tests {
             sha256: crate::domain::Digest::default(),
         };
         let receipt = Some(Bytes::from_static(b"<quittung/>"));
-        let body = multipart("B", piece("<antrag/>"), vec![(declared, piece("abc"))], receipt);
+        let body = multipart(
+            "B",
+            ("application/xml".to_owned(), piece("<antrag/>")),
+            vec![(declared, piece("abc"))],
+            receipt,
+        );
         let announced = body.size_hint().exact().unwrap();
         let octets = body.collect().await.unwrap().to_bytes();
         assert_eq!(octets.len() as u64, announced);

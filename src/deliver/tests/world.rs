@@ -176,6 +176,7 @@ impl World {
         let octets = Bytes::copy_from_slice(document);
         let new = NewMessage {
             id: template.id.clone(),
+            order: None,
             message: Verified::for_tests(octets, template.header, template.signer, declared),
             attachments: staged,
             account: "portal".parse().unwrap(),

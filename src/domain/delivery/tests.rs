@@ -44,13 +44,14 @@ pub(crate) fn record(way: Way, number: u128) -> Record {
         attachments: Vec::new(),
         receipt: content,
         placement: placement(way),
-        state: State::initial(way, Timestamp(0)),
+        state: State::initial(way, Timestamp(0), Timestamp(0)),
         attempts: 0,
         warned: false,
         accepted_at: Timestamp(0),
         changed_at: Timestamp(0),
         facts: Vec::new(),
         facts_dropped: 0,
+        order: None,
     };
     record.remember(Timestamp(0), FactKind::Accepted, "");
     record
@@ -293,4 +294,18 @@ fn what_people_did_outlives_many_attempts() {
         message.remember(Timestamp(n), FactKind::Retried, "by ops");
     }
     assert_eq!(message.facts.len(), MAX_FACTS);
+}
+
+#[test]
+fn a_mailbox_message_is_held_back_until_its_author_lets_it_out() {
+    let at = |due| State::initial(Way::Pull, Timestamp(due), Timestamp(5));
+    assert_eq!((at(5), at(6)), (State::Available, State::Deferred { due: Timestamp(6) }));
+    let record = Record { state: at(9), ..record(Way::Pull, 1) };
+    let claim = |now, until| {
+        let claim = Claim { owner: "a".to_owned(), token: uuid::Uuid::nil(), until: Timestamp(until) };
+        step(&record, Action::Claim(claim), Timestamp(now))
+    };
+    assert_eq!(claim(8, 99), Err(NotPossible::Claimed));
+    assert!(matches!(claim(9, 99).unwrap().state, State::Leased { .. }));
+    assert_eq!(step(&record, Action::Close { token: None }, Timestamp(6)), Err(NotPossible::LeaseLost));
 }

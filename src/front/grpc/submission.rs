@@ -108,6 +108,7 @@ impl proto::submission_server::Submission for Service {
         let id = request.into_inner().message_id;
         let found = self.core.look(&caller.entry.account, &id).await;
         let record = found.map_err(|refusal| status(&refusal))?;
-        Ok(Response::new(watch::message(self.core.clone(), record, self.stop.clone())))
+        let account = caller.entry.account.clone();
+        Ok(Response::new(watch::message(self.core.clone(), account, record, self.stop.clone())))
     }
 }

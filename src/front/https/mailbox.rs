@@ -90,7 +90,7 @@ pub(super) async fn fetch(
         (RECEIPT, base64::engine::general_purpose::STANDARD.encode(&receipt)),
     ];
     let (content_type, length, plan) = if record.attachments.is_empty() {
-        ("application/xml".to_owned(), record.document.len, vec![Piece::Content(record.document.clone())])
+        (record.media_type().to_owned(), record.document.len, vec![Piece::Content(record.document.clone())])
     } else {
         let outline = Outline::new(&record);
         let contents = std::iter::once(&record.document).chain(record.attachments.iter().map(|a| &a.content));
@@ -109,7 +109,7 @@ pub(super) async fn fetch(
 }
 
 /// What a body is made of.
-enum Piece {
+pub(crate) enum Piece {
     Text(Bytes),
     Content(ContentRef),
 }
@@ -124,6 +124,19 @@ fn poured(
     token: uuid::Uuid,
 ) -> Body {
     let (feed, answers) = Feed::new(2, core.parts.limits.stall);
+    pour_out(core, plan, feed, account, id, token);
+    Body::new(answers)
+}
+
+/// Fills a body of a leased message, besides everything else.
+pub(crate) fn pour_out(
+    core: Arc<Core>,
+    plan: Vec<Piece>,
+    feed: Feed<Bytes>,
+    account: Arc<Account>,
+    id: MessageId,
+    token: uuid::Uuid,
+) {
     tokio::spawn(async move {
         match pour(&core, plan, &feed).await {
             Ok(Ok(())) => return feed.complete(),
@@ -136,7 +149,6 @@ fn poured(
         }
         core.give_back(&account, &id, token).await;
     });
-    Body::new(answers)
 }
 
 async fn pour(core: &Core, plan: Vec<Piece>, feed: &Feed<Bytes>) -> Result<Result<(), Gone>, Refusal> {

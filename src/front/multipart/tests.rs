@@ -41,7 +41,10 @@ fn content_types_are_understood_or_refused() {
 fn parts_without_content_or_head_and_a_preamble_are_read() {
     let body = b"hello\r\n--b \r\n\r\n\r\n--b\r\nContent-Length: 3\r\n\r\nabc\r\n--b--\r\nbye";
     let parts = block_on(read_all(vec![body.to_vec()], "b")).unwrap();
-    assert_eq!(parts, [(Head { length: None }, vec![]), (Head { length: Some(3) }, b"abc".to_vec())]);
+    assert_eq!(
+        parts,
+        [(Head::default(), vec![]), (Head { length: Some(3), ..Head::default() }, b"abc".to_vec())]
+    );
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Continues behind the last intact frame; what is torn behind it is cut off. Makes the first
-    /// segment of a new ledger.
+    /// segment of a new ledger. A killed process may have left frames, or the segment's name, unsynced:
+    /// they are made durable before anybody is told of them.
     pub(crate) fn open(
         folder: &Path,
         segments: &[Segment],
@@ -60,6 +61,8 @@ impl Writer {
         if end.torn > 0 {
             room.give_back(&file, len).map_err(io(path))?;
         }
+        file.sync_all().map_err(io(path))?;
+        sync_folder(folder).map_err(io(folder))?;
         let empty = len == SEGMENT_HEAD;
         let begun = !empty && segment_path(folder, end.last + 1).exists();
         let (folder, segment) = (folder.to_owned(), segment.first);

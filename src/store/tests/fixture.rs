@@ -84,6 +84,7 @@ pub(super) fn new_message(n: u64, document: &[u8], attachments: Vec<Staged>) -> 
     let octets = Bytes::copy_from_slice(document);
     NewMessage {
         id: id(n),
+        order: None,
         message: Verified::for_tests(octets, header(n), signer(), declared.collect()),
         attachments,
         account: if n.is_multiple_of(2) { "portal" } else { "portal-2" }.parse().unwrap(),

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::fixture::*;
 use crate::domain::record::{ContentPlace, MAX_FACTS};
-use crate::domain::{ContentRef, Digest, FactKind, ParkReason, Record, State, Timestamp};
+use crate::domain::{
+    ContentRef, Digest, FactKind, Order, ParkReason, Record, State, Terms, Timestamp, Waiver,
+};
 use crate::store::codec::{self, CodecFault};
 use crate::store::keys;
 
@@ -65,6 +67,7 @@ prop_compose! {
             accepted_at: Timestamp(at),
             changed_at: Timestamp(at),
             facts: Vec::new(),
+            order: None,
             facts_dropped: 0,
         };
         details.iter().for_each(|d| record.remember(Timestamp(at), FactKind::Failed, d));
@@ -125,14 +128,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn an_order_is_kept_behind_its_record_and_old_records_are_read(record in record(), rule in ".{0,40}") {
+        let old = codec::encode(&record).unwrap();
+        // Format, version, postcard, checksum: as before there were orders.
+        prop_assert_eq!(&old, &codec::seal(record.version, &record).unwrap());
+        prop_assert_eq!(old[0], 1);
+        prop_assert_eq!(codec::decode(&old).unwrap().order, None);
+        let order = Order {
+            envelope: record.receipt.clone(),
+            terms: Terms { not_before: Some(Timestamp(5)), ..Terms::default() },
+            waiver: Some(Waiver { account: record.account.clone(), rule }),
+        };
+        let record = Record { order: Some(order), ..record };
+        let new = codec::encode(&record).unwrap();
+        prop_assert_eq!((new[0], &codec::decode(&new).unwrap()), (2, &record));
+    }
+}
+
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let mut octets = codec::seal(1, &"text").unwrap();
-    octets[0] = 2;
+    octets[0] = 3;
     let split = octets.len() - 4;
     let crc = crc32c::crc32c(&octets[..split]).to_le_bytes();
     octets[split..].copy_from_slice(&crc);
-    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(2)));
+    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(3)));
 }
 
 #[test]
@@ -146,6 +168,7 @@ fn state_octets_and_names_agree() {
         State::Closed,
         State::Parked { reason: ParkReason::Refused },
         State::Returned,
+        State::Deferred { due: Timestamp(0) },
     ];
     for state in states {
         assert_eq!(keys::STATES[usize::from(keys::state_octet(&state))], state.name());

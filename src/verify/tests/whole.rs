@@ -13,7 +13,7 @@ use crate::verify::trust::Trust;
 use crate::verify::{Came, Settings, Verified, Verifier};
 
 /// An application with attachments.
-fn application() -> Application {
+pub(super) fn application() -> Application {
     let author = samples::portal("wgp:010500100000").unwrap();
     let (service, area) = ("99102013104000".parse().unwrap(), "065340014014".parse().unwrap());
     samples::application(0, &author, &service, &area, NOW)
@@ -25,13 +25,13 @@ fn came(application: &Application) -> Vec<Came> {
     application.attachments.iter().map(came).collect()
 }
 
-struct Whole {
-    world: World,
-    verifier: Verifier,
+pub(super) struct Whole {
+    pub(super) world: World,
+    pub(super) verifier: Verifier,
 }
 
 impl Whole {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let world = World::new(Key::Rsa2048);
         let trust = Trust::from_octets(world.pki.anchor.as_bytes(), &[]).unwrap();
         let verifier = Verifier::new(Settings {
@@ -43,7 +43,7 @@ impl Whole {
         Self { world, verifier }
     }
 
-    fn sign(&self, application: &Application) -> Bytes {
+    pub(super) fn sign(&self, application: &Application) -> Bytes {
         self.world.signer.sign(&application.to_xml().unwrap(), Profile::default()).unwrap().into()
     }
 
@@ -62,7 +62,7 @@ fn accepts_a_good_application_unchanged() {
     assert_eq!(verified.header().uuid, application.uuid);
     assert_eq!(verified.header().author.as_str(), "wgp:010500100000");
     assert_eq!(verified.attachments().len(), application.attachments.len());
-    assert_eq!(verified.signer().fingerprint, Digest::of(whole.world.signer.certificate()));
+    assert_eq!(verified.signer().unwrap().fingerprint, Digest::of(whole.world.signer.certificate()));
     assert_eq!(&whole.verifier.validate(&octets).unwrap(), verified.header());
     assert!(whole.verifier.signature(&octets, NOW).is_ok());
 }

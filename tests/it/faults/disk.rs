@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::authority::{Authority, Mood};
-use super::{Portal, Watch, log, until};
+use super::{Portal, Watch, until};
 use crate::child::{Gateway, Setup};
 
 /// A small file system, taken down when dropped.
@@ -117,7 +117,7 @@ async fn fills_and_recovers(min_free: &str) {
     }
     println!("min_free {min_free}: {} acknowledged, {} refused", accepted.len(), refused.len());
     refused.retain(|why| !why.starts_with("AW-0302"));
-    assert!(refused.is_empty(), "{:?}\n{}", &refused[..refused.len().min(9)], log(&setup));
+    assert!(refused.is_empty(), "{:?}\n{}", &refused[..refused.len().min(9)], setup.log());
     portal.until_all(&accepted, &["Closed", "Available"]).await;
     gateway.kill();
     let gateway = Gateway::start(&setup).await;

@@ -7,7 +7,7 @@ use amtsweg::proto::operator_client::OperatorClient;
 use amtsweg::proto::{EndpointRequest, MessagesRequest};
 
 use super::authority::{Authority, Mood};
-use super::{Portal, Watch, log, until};
+use super::{Portal, Watch, until};
 use crate::child::{Gateway, PUSH_ENDPOINT, Setup};
 use crate::wire;
 
@@ -45,7 +45,7 @@ async fn a_store_that_closed_itself_is_told_everywhere_and_a_restart_mends_it() 
     assert_eq!(watch.get("/health/live").await.0, 200);
     assert_eq!(watch.metric("amtsweg_store_up").await, Some(0.0));
     assert!(portal.submit(setup.signed_application(2)).await.unwrap_err().starts_with("AW-0500"));
-    assert!(log(&setup).contains("the store closes itself"), "{}", log(&setup));
+    assert!(setup.log().contains("the store closes itself"), "{}", setup.log());
     drop(gateway);
     for entry in std::fs::read_dir(&ledger).unwrap() {
         let path = entry.unwrap().path();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::authority::{Authority, Mood};
-use super::{Portal, Watch, log, until};
+use super::{Portal, Watch, until};
 use crate::child::{Gateway, Setup};
 
 /// Messages waiting while the authority is down; `AMTSWEG_BACKLOG` asks for more.
@@ -35,7 +35,7 @@ async fn an_authority_that_misbehaves_costs_attempts_and_no_memory() {
     fails("a name that nobody has fails").await;
     std::fs::write(&endpoints, good).unwrap();
     gateway.signal("HUP");
-    until("it is reloaded", async || log(&setup).contains("\"reloaded\"")).await;
+    until("it is reloaded", async || setup.log().contains("\"reloaded\"")).await;
     fails("a closed port fails").await;
     let (_, task) = Authority::serve(&setup, "portal", Mood::Takes).await;
     fails("a certificate for somebody else fails").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::authority::{Authority, Mood};
-use super::{Portal, Watch, log, until};
+use super::{Portal, Watch, until};
 use crate::child::{Gateway, Setup};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,12 +62,12 @@ async fn out_of_descriptors_it_neither_spins_nor_dies_nor_closes_its_store() {
     let (mut portal, watch) = (Portal::new(&setup), Watch::new(&setup));
     let before = portal.submit(setup.signed_application(2)).await.unwrap();
     let connections = idle(&setup, 200).await;
-    until("descriptors run out", async || log(&setup).contains("connections can't be accepted")).await;
+    until("descriptors run out", async || setup.log().contains("connections can't be accepted")).await;
     let (worked, span) = (gateway.worked(), Duration::from_secs(1));
     tokio::time::sleep(span).await;
     let worked = gateway.worked() - worked;
     assert!(worked < span / 2, "{worked:?} of work in {span:?}");
-    let lines = log(&setup).matches("connections can't be accepted").count();
+    let lines = setup.log().matches("connections can't be accepted").count();
     assert!(lines < 20, "{lines} lines in the log");
     // The connection that is open still works, or says why not.
     for _ in 0..5 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use amtsweg::domain::Quota;
 use amtsweg::front::Limits;
-use amtsweg::proto::ListRequest;
+use amtsweg::proto::{ListRequest, StatusRequest};
 use axum::body::Body;
 use axum::http::Method;
 use bytes::Bytes;
@@ -310,6 +310,26 @@ async fn each_connection_shows_its_certificate_anew() {
         assert!(rest(&mut stream).await.contains("AW-0401"));
         assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_is_not_told_to_an_account_that_has_gone() {
+    let gateway = Gateway::start(Options::default()).await;
+    let client = |name| Client::new(&gateway.pki, gateway.addr, Some(name));
+    let document = Draft::default().signed(&gateway.pki.signer("signer"));
+    let (portal, authority) = (client("portal"), client("authority"));
+    let message_id = portal.submit(&document, &[]).await.unwrap().message_id;
+    let request = StatusRequest { message_id: message_id.clone() };
+    let mut watch = portal.submission().watch(request).await.unwrap().into_inner();
+    assert_eq!(timeout(SOON, watch.message()).await.unwrap().unwrap().unwrap().state, "Available");
+    let reader = gateway.pki.fingerprint("authority");
+    let accounts = gateway.accounts.load_full();
+    let kept = accounts.of(&reader).unwrap().account.as_ref().clone();
+    gateway.accounts.store(Arc::new(accounts.renewed([(reader, kept)])));
+    assert_eq!(authority.get(&format!("/v1/mailbox/{message_id}")).await.status, 200);
+    let status = timeout(SOON, watch.message()).await.unwrap().unwrap_err();
+    assert_eq!(problem(&status).code, "AW-0140");
     gateway.stop().await;
 }
 

@@ -16,9 +16,9 @@ use http_body_util::BodyExt as _;
 use crate::support::{Client, Draft, Gateway, Options, pki::Pki};
 
 const FOLDER: &str = "AMTSWEG_TEST_FOLDER";
-const LARGE: u64 = 100 << 20;
+pub const LARGE: u64 = 100 << 20;
 const CHUNK: usize = 64 * 1024;
-const ALLOWED: u64 = 32 << 20;
+pub const ALLOWED: u64 = 32 << 20;
 
 /// Not a test of its own: the process that is measured.
 #[tokio::test]
@@ -84,11 +84,11 @@ fn chunk(number: u64) -> Bytes {
     words.take(CHUNK / 8).flatten().collect()
 }
 
-fn content() -> impl Stream<Item = Bytes> + Send + 'static {
+pub fn content() -> impl Stream<Item = Bytes> + Send + 'static {
     futures_util::stream::iter((0..LARGE / CHUNK as u64).map(chunk))
 }
 
-fn digest() -> Digest {
+pub fn digest() -> Digest {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for number in 0..LARGE / CHUNK as u64 {
         context.update(&chunk(number));
@@ -96,7 +96,7 @@ fn digest() -> Digest {
     Digest(context.finish().as_ref().try_into().unwrap())
 }
 
-fn draft(digest: Digest) -> Draft {
+pub fn draft(digest: Digest) -> Draft {
     Draft { attachments: vec![("large.pdf".to_owned(), LARGE, digest)], ..Draft::default() }
 }
 

@@ -136,25 +136,29 @@ async fn one(
     Ok(())
 }
 
-/// Waits until all of them are closed; those that are not when time is up.
+/// Waits until all of them are closed, as long as that number grows; those that are not when nothing
+/// has moved for `bound`.
 pub async fn wait_until_closed(setup: &Setup, all: &[Ack], bound: Duration) -> Vec<String> {
     let mut submission = SubmissionClient::with_origin(wire::grpc(&setup.pki(), "portal"), origin(setup));
-    let began = Instant::now();
     let mut open: Vec<&Ack> = all.iter().collect();
-    let mut states = Vec::new();
-    while !open.is_empty() && super::until(began, bound) {
-        let mut rest = Vec::new();
-        states.clear();
-        for ack in open {
+    let mut moved = Instant::now();
+    loop {
+        let (mut rest, mut states) = (Vec::new(), Vec::new());
+        for ack in &open {
             let report = submission.get_status(StatusRequest { message_id: ack.id.clone() }).await;
             let state = report.map_or_else(|status| status.to_string(), |r| r.into_inner().state);
             if state != "Closed" {
                 states.push(format!("{} {state}", ack.id));
-                rest.push(ack);
+                rest.push(*ack);
             }
+        }
+        if rest.len() < open.len() {
+            moved = Instant::now();
+        }
+        if rest.is_empty() || moved.elapsed() > bound {
+            return states;
         }
         open = rest;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    states
 }

@@ -31,6 +31,8 @@ pub struct Options {
     pub crl: &'static str,
     /// The file with the clients' revocation list.
     pub client_crl: Option<&'static str>,
+    /// Paths and policies of XTA.
+    pub xta: front::xta::Settings,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             min_free: 0,
             crl: "crl.pem",
             client_crl: None,
+            xta: front::xta::Settings::default(),
         }
     }
 }
@@ -130,6 +133,7 @@ fn rooms(
         accounts,
         metrics,
         limits: options.limits.clone(),
+        xta: Arc::new(options.xta.clone()),
     })
 }
 

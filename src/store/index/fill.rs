@@ -1,0 +1,48 @@
+//! Filling an index that nobody reads yet: one thread makes batches, another brings them in.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use crate::domain::Digest;
+
+use super::{Index, IndexFault, Step, guarded};
+
+/// Batches under way: enough that neither thread waits for long, few enough for the memory.
+const AHEAD: usize = 4;
+
+/// Takes steps for an index that is being filled.
+pub(crate) struct Filler<'i> {
+    index: &'i Index,
+    to: SyncSender<sled::Batch>,
+}
+
+impl Filler<'_> {
+    /// Has a group of commits brought in, some time before the filling ends.
+    ///
+    /// # Errors
+    /// A fault of the engine; what it was, [`Index::fill`] tells.
+    pub(crate) fn apply(&self, steps: &[Step], applied: u64, head: Digest) -> Result<(), IndexFault> {
+        let batch = self.index.derived().batch(steps, applied, head)?;
+        self.to.send(batch).map_err(|_| IndexFault::Panicked)
+    }
+}
+
+impl Index {
+    /// Runs `work`, whose steps another thread brings into the index. It has them all when this
+    /// returns; until then it must not be read.
+    pub(crate) fn fill<R>(&self, work: impl FnOnce(&Filler<'_>) -> R) -> (R, Result<(), IndexFault>) {
+        std::thread::scope(|scope| {
+            let (to, batches) = sync_channel::<sled::Batch>(AHEAD);
+            let bring = move || {
+                for batch in batches {
+                    guarded(|| Ok(self.db.apply_batch(batch)?))?;
+                }
+                Ok(())
+            };
+            let bringing = scope.spawn(bring);
+            let filler = Filler { index: self, to };
+            let done = work(&filler);
+            drop(filler);
+            (done, bringing.join().unwrap_or(Err(IndexFault::Panicked)))
+        })
+    }
+}

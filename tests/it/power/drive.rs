@@ -1,0 +1,216 @@
+//! The child: opens a store below the shim, changes it as a gateway does, and marks what it asked for
+//! and what was acknowledged.
+//!
+//! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
+//! acknowledged; `W n version record` a change is about to be made, `K n version` it was
+//! acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use amtsweg::domain::delivery::step;
+use amtsweg::domain::{Action, Claim, Digest, EndpointControl, MessageId, Record, Timestamp};
+use amtsweg::store::{Acceptance, ChangePort, Store};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::world::{ENDPOINTS, World, endpoint};
+
+/// How a phase ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The store is closed.
+    Clean,
+    /// The process just ends.
+    Abrupt,
+    /// It is killed after so many records, wherever it is then.
+    Killed(u64),
+    /// It is killed when so many syncs have begun.
+    KilledSyncing(u64),
+}
+
+/// One life of the child.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    pub seed: u64,
+    /// The first new message.
+    pub from: usize,
+    /// Messages in it.
+    pub count: usize,
+    /// Messages without an answer in earlier lives: submitted again first.
+    pub again: Vec<usize>,
+    pub end: End,
+}
+
+/// Where things lie.
+pub struct Place {
+    pub folder: PathBuf,
+    /// The disk; the store lies in a folder on it.
+    pub root: PathBuf,
+    pub log: PathBuf,
+    pub shim: PathBuf,
+    /// Syncs to leave out; see the shim.
+    pub drop: Option<&'static str>,
+}
+
+/// The store's folder on a disk.
+pub fn store(root: &Path) -> PathBuf {
+    root.join("data")
+}
+
+/// Runs a phase in a process of its own; what it said, if it failed otherwise than told to.
+pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
+    let again: Vec<String> = phase.again.iter().map(usize::to_string).collect();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["power::drive::phase", "--exact", "--nocapture", "--test-threads=1"])
+        .env("AMTSWEG_POWER_WORK", &place.folder)
+        .env("AMTSWEG_POWER_DATA", store(&place.root))
+        .env("AMTSWEG_POWER_PHASE", format!("{} {} {}", phase.seed, phase.from, phase.count))
+        .env("AMTSWEG_POWER_AGAIN", again.join(" "))
+        .env("AMTSWEG_POWER_END", if phase.end == End::Clean { "clean" } else { "abrupt" })
+        .env("POWER_ROOT", &place.root)
+        .env("POWER_LOG", &place.log)
+        .env("POWER_MARK", place.folder.join("marks"))
+        .env("POWER_PAUSE", "200")
+        .env("LD_PRELOAD", &place.shim)
+        .stdin(Stdio::null());
+    if let Some(drop) = place.drop {
+        child.env("POWER_DROP", drop);
+    }
+    let kill = match phase.end {
+        End::Killed(after) => Some(after.to_string()),
+        End::KilledSyncing(at) => Some(format!("sync:{at}")),
+        End::Clean | End::Abrupt => None,
+    };
+    if let Some(kill) = &kill {
+        child.env("POWER_KILL", kill);
+    }
+    let output = child.output().unwrap();
+    let killed = kill.is_some() && output.status.code() == Some(137);
+    if output.status.success() || killed {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Err(format!("{phase:?}: {}\n{said}", output.status))
+}
+
+/// The child's side; nothing when called as a test like others.
+#[test]
+fn phase() {
+    let Some(folder) = std::env::var_os("AMTSWEG_POWER_WORK").map(PathBuf::from) else { return };
+    let text = |name: &str| std::env::var(name).unwrap();
+    let numbers =
+        |name: &str| -> Vec<u64> { text(name).split_whitespace().map(|n| n.parse().unwrap()).collect() };
+    let of = numbers("AMTSWEG_POWER_PHASE");
+    let again = numbers("AMTSWEG_POWER_AGAIN").into_iter().map(|n| n as usize).collect();
+    let end = if text("AMTSWEG_POWER_END") == "clean" { End::Clean } else { End::Abrupt };
+    let phase = Phase { seed: of[0], from: of[1] as usize, count: of[2] as usize, again, end };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(work(&folder, Path::new(&text("AMTSWEG_POWER_DATA")), phase));
+    // Whatever threads still work goes with the process, as when it is killed.
+    std::process::exit(0);
+}
+
+/// Writes marks.
+struct Marks(File);
+
+impl Marks {
+    fn put(&self, text: String) {
+        (&self.0).write_all(text.as_bytes()).unwrap();
+    }
+}
+
+struct Driver {
+    world: World,
+    store: Arc<Store>,
+    marks: Marks,
+    next: AtomicUsize,
+}
+
+async fn work(folder: &Path, data: &Path, phase: Phase) {
+    let marks = File::options().create(true).append(true).open(folder.join("marks")).unwrap();
+    let world = World::at(folder);
+    let store = World::open(data).unwrap_or_else(|fault| panic!("the store does not open: {fault}")).store;
+    let next = AtomicUsize::new(0);
+    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next });
+    let mut numbers = phase.again.clone();
+    numbers.extend(phase.from..phase.from + phase.count);
+    let numbers = Arc::new(numbers);
+    let tasks: Vec<_> = (0..ENDPOINTS * 2)
+        .map(|task| {
+            let rng = StdRng::seed_from_u64(phase.seed ^ (task as u64) << 32 ^ (phase.from as u64));
+            tokio::spawn(client(driver.clone(), numbers.clone(), task, rng))
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    if phase.end == End::Clean {
+        store.close().await;
+    }
+}
+
+async fn client(driver: Arc<Driver>, numbers: Arc<Vec<usize>>, task: usize, mut rng: StdRng) {
+    while let Some(n) = numbers.get(driver.next.fetch_add(1, Ordering::SeqCst)) {
+        if let Some(record) = driver.submit(*n).await {
+            driver.change(*n, record, &mut rng).await;
+        }
+        // One task for each endpoint, so that it is known which setting is the later one.
+        if task < ENDPOINTS && rng.random_ratio(1, 6) {
+            driver.control(task).await;
+        }
+    }
+}
+
+impl Driver {
+    /// Submits a message; its record if it was new.
+    async fn submit(&self, n: usize) -> Option<Arc<Record>> {
+        let id = MessageId::new("power", uuid::Uuid::new_v4()).unwrap();
+        self.marks.put(format!("T {n} {}", Digest::of(&self.world.document(n))));
+        let (record, new) = match self.world.accept(&self.store, n, &id).await.unwrap() {
+            Acceptance::New(record) => (record, true),
+            Acceptance::Again(record) => (record, false),
+        };
+        self.marks.put(format!("A {n} {} {} {}", record.id, record.version, super::world::told(&record)));
+        new.then_some(record)
+    }
+
+    /// Attempts, as far as chance will have it.
+    async fn change(&self, n: usize, mut record: Arc<Record>, rng: &mut StdRng) {
+        for _ in 0..rng.random_range(0..3) {
+            let token = uuid::Uuid::new_v4();
+            let claim = Claim { owner: "power".to_owned(), token, until: Timestamp(u64::MAX / 2) };
+            let detail = "HTTP 503".to_owned();
+            let outcome = match rng.random_range(0..3) {
+                0 => Action::Succeeded { token, taken_over: true, detail: "HTTP 200".to_owned() },
+                _ => Action::Failed { token, due: Timestamp(5), detail },
+            };
+            for action in [Action::Claim(claim), outcome] {
+                let Ok(next) = step(&record, action, Timestamp::now()) else { return };
+                self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
+                record = self.store.commit(next).await.unwrap();
+                self.marks.put(format!("K {n} {}", record.version));
+            }
+        }
+    }
+
+    async fn control(&self, e: usize) {
+        let at =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        self.marks.put(format!("c {e} {at}"));
+        let control = EndpointControl {
+            endpoint: endpoint(e).parse().unwrap(),
+            suspended: at.is_multiple_of(2),
+            reason: "power".to_owned(),
+            by: "operator".to_owned(),
+            at: Timestamp(at),
+        };
+        self.store.control(control).await.unwrap();
+        self.marks.put(format!("C {e} {at}"));
+    }
+}

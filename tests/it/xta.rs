@@ -1,0 +1,9 @@
+//! XTA 2 over real connections: every operation, every fault, and clients that others wrote.
+
+mod faults;
+mod large;
+mod operations;
+mod schema;
+mod tool;
+mod wire;
+mod zeep;

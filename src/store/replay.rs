@@ -16,8 +16,8 @@ use super::steps::Steps;
 const BATCH: usize = 64;
 
 /// Which frame says the last word on each message, by its acceptance number: an empty index is
-/// told that one alone. What a message went through costs a rebuild nothing then (with three
-/// frames a message it takes half the time, measured).
+/// told that one alone. What a message went through costs a rebuild next to nothing then (110,000
+/// frames of 63,000 messages: 1.7 to 1.9 s instead of 2.3 to 2.5, measured).
 pub(crate) struct Newest(HashMap<u64, u64>);
 
 impl Newest {

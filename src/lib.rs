@@ -21,6 +21,7 @@ pub mod intake;
 pub mod mailbox;
 pub mod observe;
 mod pem;
+pub mod proof;
 pub mod proto;
 pub mod route;
 pub mod store;

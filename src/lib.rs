@@ -11,6 +11,7 @@
 
 pub mod antrag;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod deliver;

@@ -12,6 +12,7 @@ mod commit;
 mod content;
 mod frame;
 mod index;
+pub mod inspect;
 mod keys;
 pub mod ledger;
 mod marker;

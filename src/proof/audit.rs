@@ -86,6 +86,7 @@ pub fn audit<C: AsRef<[u8]>>(
 }
 
 /// Checks an export line by line.
+#[derive(Clone)]
 pub struct Auditor<'c, C> {
     certificates: &'c [C],
     line: u64,
@@ -287,6 +288,10 @@ impl<'c, C: AsRef<[u8]>> Auditor<'c, C> {
         let last = expected.saturating_sub(1);
         let (number, previous) =
             self.last.as_ref().map_or((0, Digest::default()), |(s, digest)| (s.number, *digest));
+        if statement.number > number + 1 && statement.frame() == last {
+            let why = format!("checkpoint {} is missing between frames {open} and {last}", number + 1);
+            return Err(self.finding(open, why));
+        }
         if statement.number != number + 1 || statement.previous != previous {
             let why = format!(
                 "checkpoint {} was inserted or moved, or others are missing before it",

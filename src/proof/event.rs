@@ -120,6 +120,9 @@ impl Event {
 /// What a checker needs of an event, borrowed from its line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seen<'a> {
+    /// `accepted`, `changed` or `setting`.
+    #[serde(borrow)]
+    pub kind: &'a str,
     /// Number of its frame.
     pub frame: u64,
     /// SHA-256 of the frame.

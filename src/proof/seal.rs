@@ -93,7 +93,7 @@ pub(super) enum Ask {
 /// A running sealer.
 pub struct Sealer {
     pub(super) asks: Sender<Ask>,
-    pub(super) sealed: watch::Receiver<Sealed>,
+    pub(crate) sealed: watch::Receiver<Sealed>,
     thread: std::thread::JoinHandle<()>,
 }
 

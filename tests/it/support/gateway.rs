@@ -12,6 +12,8 @@ use amtsweg::front::{self, Accounts, Front, Limits, Running};
 use amtsweg::intake::{self, Intake};
 use amtsweg::mailbox::Mailbox;
 use amtsweg::observe::Metrics;
+use amtsweg::proof::Prover;
+use amtsweg::proof::seal::{self, Sealer};
 use amtsweg::route::Directory;
 use amtsweg::store::{Settings, Store};
 use amtsweg::verify::{self, Verifier, header::Rules, schema::Schemas, trust::Trust};
@@ -57,6 +59,7 @@ pub struct Gateway {
     pub accounts: Arc<ArcSwap<Accounts>>,
     stop: CancellationToken,
     running: [Running; 2],
+    sealer: Sealer,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -96,6 +99,7 @@ fn rooms(
     store: &Arc<Store>,
     accounts: Arc<ArcSwap<Accounts>>,
     metrics: Metrics,
+    proofs: Arc<Prover>,
 ) -> Front {
     let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
     let intake = Intake::new(intake::Parts {
@@ -108,6 +112,7 @@ fn rooms(
         signer: Arc::new(pki.signer("signer")),
         metrics: metrics.clone(),
     });
+
     let tls = OutboundTls {
         ca: pki.file("ca.pem"),
         certificate: pki.file("server.pem"),
@@ -132,6 +137,7 @@ fn rooms(
         directory,
         accounts,
         metrics,
+        proofs,
         limits: options.limits.clone(),
         xta: Arc::new(options.xta.clone()),
     })
@@ -154,7 +160,12 @@ impl Gateway {
         settings.min_free = options.min_free;
         let store = Store::open(settings, metrics.clone()).unwrap().store;
         let accounts = Arc::new(ArcSwap::from_pointee(accounts(&pki, options.quota)));
-        let front = rooms(&pki, &options, &store, accounts.clone(), metrics);
+        let data = folder.join("store");
+        let signer = Arc::new(pki.signer("signer"));
+        let seal = seal::Settings::new(&data, "probe");
+        let sealer = Sealer::start(seal, store.clone(), signer, metrics.clone()).unwrap();
+        let proofs = Arc::new(Prover::new(data, store.clone(), &sealer));
+        let front = rooms(&pki, &options, &store, accounts.clone(), metrics, proofs);
         let files = Files {
             certificate: pki.file("server.pem"),
             key: pki.file("server.key"),
@@ -176,6 +187,7 @@ impl Gateway {
             accounts,
             stop,
             running: [main, operators],
+            sealer,
             _folder: None,
         }
     }
@@ -186,6 +198,7 @@ impl Gateway {
         for running in self.running {
             running.finished().await;
         }
+        self.sealer.stop();
         self.store.close().await;
     }
 }

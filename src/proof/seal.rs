@@ -144,7 +144,11 @@ fn run(
     let mut last = Instant::now();
     loop {
         tell.send_if_modified(|sealed| std::mem::replace(&mut sealed.frame, work.sealed()) != work.sealed());
-        let wait = if wanted { work.settings.asked.saturating_sub(last.elapsed()).min(TICK) } else { TICK };
+        let wait = if wanted && !failing {
+            work.settings.asked.saturating_sub(last.elapsed()).min(TICK)
+        } else {
+            TICK
+        };
         let stop = match asked.recv_timeout(wait) {
             Ok(Ask::Now) => {
                 wanted = true;

@@ -282,7 +282,7 @@ impl Writer {
         for (_, path) in files(data)?.into_iter().rev() {
             let page = page(&path)?;
             if page.noted.is_empty() {
-                // The process was killed while it began the file.
+                // Its only line was torn: an empty file is none.
                 std::fs::remove_file(&path).map_err(io(&path))?;
                 continue;
             }
@@ -339,10 +339,14 @@ impl Writer {
     fn write(&mut self, path: &Path, folder: &Path, fresh: bool, octets: &[u8]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt as _;
         if fresh {
-            let file = File::create(path)?;
-            let written = file.write_all_at(octets, 0).and_then(|()| file.sync_all());
-            if let Err(fault) = written.and_then(|()| File::open(folder)?.sync_all()) {
-                // What stays is cut off or gone over when it is tried again.
+            // Two lines at once: the file is there whole or not at all.
+            let draft = path.with_extension("new");
+            let file = File::create(&draft)?;
+            file.write_all_at(octets, 0)?;
+            file.sync_all()?;
+            std::fs::rename(&draft, path)?;
+            if let Err(fault) = File::open(folder)?.sync_all() {
+                // Nobody has seen it: it is made anew when this is tried again.
                 let _ = std::fs::remove_file(path);
                 return Err(fault);
             }

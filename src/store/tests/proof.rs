@@ -225,7 +225,9 @@ async fn every_flipped_dropped_swapped_or_inserted_record_is_found_and_its_place
         }
         let doubled = with(&[line, line]).unwrap_err();
         assert_eq!(doubled.line, number + 1, "doubled line {number}: {doubled}");
-        if let Some(forged) = forged(line) {
+        // Found at the next checkpoint alone, so it costs more than all the others: some will do.
+        let some = (at as u64).is_multiple_of((events() / 2_000).max(1));
+        if let Some(forged) = forged(line).filter(|_| some) {
             let forged = with(&[&forged]).unwrap_err();
             let upto = forged.line;
             let (from, why) = (forged.frame.unwrap(), forged.why);

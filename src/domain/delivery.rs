@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FactKind, Placement, Record, Timestamp};
+use super::{FactKind, Placement, Record, RemoteName, Timestamp};
 
 /// Push or pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,6 +148,14 @@ pub enum Action {
         /// For the history, e.g. `HTTP 201`.
         detail: String,
     },
+    /// The authority's server named the message for the attempt under `token`, or (`None`) the name it
+    /// has is of no use.
+    Named {
+        /// The claim's secret.
+        token: uuid::Uuid,
+        /// The name.
+        name: Option<RemoteName>,
+    },
     /// The attempt under `token` failed; the next one is due then.
     Failed {
         /// The claim's secret.
@@ -263,6 +271,15 @@ pub fn step(record: &Record, action: Action, now: Timestamp) -> Result<Record, N
                 next.state = State::Closed;
                 next.remember(now, FactKind::Closed, "taken over with the answer");
             }
+        }
+        Action::Named { token, name } => {
+            holds(&record.state, token, now, Way::Push)?;
+            let detail = match &name {
+                Some(name) => format!("its name at the authority's server is {}", name.id),
+                None => "the authority's server gets another name for it next time".to_owned(),
+            };
+            next.remote = name;
+            next.remember(now, FactKind::Named, &detail);
         }
         Action::Failed { token, due, detail } => {
             holds(&record.state, token, now, Way::Push)?;

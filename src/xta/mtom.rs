@@ -47,7 +47,11 @@ impl Container {
 fn described(record: &Record, number: usize) -> (&'static str, u64, Vec<(String, String)>) {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     match number.checked_sub(1).and_then(|at| record.attachments.get(at)) {
-        None => ("Message", record.document.len, vec![pair("contentType", record.media_type())]),
+        None => {
+            // What came by another front is XML; clients make a file of it.
+            let own = vec![pair("contentType", record.media_type()), pair("filename", "message.xml")];
+            ("Message", record.document.len, own)
+        }
         Some(attachment) => {
             let (media, file) = (&attachment.declared.media_type, &attachment.declared.name);
             ("Attachment", attachment.content.len, vec![pair("contentType", media), pair("filename", file)])

@@ -74,6 +74,19 @@ pub fn hesse() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/hessen")
 }
 
+/// The directory of Hesse in `folder`, with its endpoints changed.
+pub fn hesse_in(folder: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    for file in std::fs::read_dir(hesse()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    let endpoints = folder.join("endpoints.toml");
+    let text = std::fs::read_to_string(&endpoints).unwrap();
+    std::fs::write(&endpoints, change(text)).unwrap();
+    folder.to_owned()
+}
+
 fn accounts(pki: &Pki, quota: Quota) -> Accounts {
     let account = |name: &str, role: Role, identifiers: &[&str]| {
         let identifiers = identifiers.iter().map(|id| id.parse().unwrap()).collect();

@@ -74,7 +74,7 @@ async fn heads_blocks_and_nesting_are_bounded() {
     let post = async |text: String| portal.post(port, &media, text.into_bytes()).await;
     post(text.clone()).await.good();
     let head = text.replacen("Content-ID:", &format!("X-Long: {}\r\nContent-ID:", "y".repeat(9_000)), 1);
-    let preamble = format!("{}\r\n{text}", "p".repeat(5_000));
+    let preamble = format!("{}\r\n{text}", "p".repeat(300_000));
     let cut = text[..text.len() - 20].to_owned();
     for (what, text) in [("a part's head", head), ("the preamble", preamble), ("no end", cut)] {
         let said = post(text).await;

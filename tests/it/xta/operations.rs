@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::wire::{OSCI, Order, Party, XTA, between, gateway};
-use crate::support::gateway::hesse;
+use crate::support::gateway::hesse_in;
 use crate::support::{Draft, Gateway, Options, pki::Pki};
 
 struct Three {
@@ -208,20 +208,17 @@ async fn services_are_looked_up_in_the_directory() {
 #[tokio::test]
 async fn a_lookup_gives_the_certificate_to_encrypt_for() {
     let folder = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(hesse()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
-    }
     let pki = Pki::make(&folder.path().join("pki"));
-    let endpoints = folder.path().join("endpoints.toml");
-    let text = std::fs::read_to_string(&endpoints).unwrap();
+    let directory = folder.path().join("directory");
+    std::fs::create_dir_all(&directory).unwrap();
     let named = |text: String, id: &str, name: &str| {
-        std::fs::copy(pki.file(name), folder.path().join(name)).unwrap();
+        std::fs::copy(pki.file(name), directory.join(name)).unwrap();
         text.replacen(&format!("id = \"{id}\""), &format!("id = \"{id}\"\nencryption = \"{name}\""), 1)
     };
-    let text = named(text, "marburg-mailbox", "authority.pem");
-    std::fs::write(&endpoints, named(text, "hofbieber-mailbox", "expired.pem")).unwrap();
-    let options = Options { directory: Some(folder.path().to_owned()), ..Options::default() };
+    hesse_in(&directory, |text| {
+        named(named(text, "marburg-mailbox", "authority.pem"), "hofbieber-mailbox", "expired.pem")
+    });
+    let options = Options { directory: Some(directory.clone()), ..Options::default() };
     let gateway = Gateway::start_in(&folder.path().join("gateway"), pki.clone(), options).await;
     let portal = Party::new(&gateway, "portal", "psw:portal");
     let lookup = async |reader: &str, service: &str| {

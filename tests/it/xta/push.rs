@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use amtsweg::domain::{Demand, FactKind, Record};
 use amtsweg::front::xta::{PayloadPolicy, Settings};
+use amtsweg::proto::{FetchRequest, fetch_chunk::Part};
 use amtsweg::store::{Filter, ReadPort as _};
 
 use super::wire::{Order, Party};
 use crate::front::large::{ALLOWED, LARGE, Process, digest, draft};
-use crate::support::gateway::hesse;
+use crate::support::gateway::hesse_in;
 use crate::support::{Client, Draft, Gateway, Options, pki::Pki};
 use line::{Line, Mood};
 
@@ -32,22 +33,15 @@ fn policy(account: &str) -> Settings {
 
 /// The directory of Hesse with Marburg behind another gateway at `port`.
 fn directory(folder: &Path, port: u16) -> PathBuf {
-    let directory = folder.join("directory");
-    std::fs::create_dir_all(&directory).unwrap();
-    for file in std::fs::read_dir(hesse()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), directory.join(file.file_name())).unwrap();
-    }
-    let endpoints = directory.join("endpoints.toml");
-    let text = std::fs::read_to_string(&endpoints).unwrap();
     let mailbox = "id = \"marburg-mailbox\"\nkind = \"mailbox\"\nlease = \"10m\"\n";
     let push = format!(
         "id = \"marburg-mailbox\"\nkind = \"push\"\nprotocol = \"xta\"\nurl = \"https://localhost:{port}\"\n\
          backoff_min = \"10ms\"\nbackoff_max = \"50ms\"\n"
     );
-    assert!(text.contains(mailbox));
-    std::fs::write(&endpoints, text.replace(mailbox, &push)).unwrap();
-    directory
+    hesse_in(&folder.join("directory"), |text| {
+        assert!(text.contains(mailbox));
+        text.replace(mailbox, &push)
+    })
 }
 
 /// Waits until `condition` holds.
@@ -148,7 +142,7 @@ async fn two_gateways_in_a_row_carry_a_message_octet_by_octet() {
         assert!(fetched.has(kept), "{kept}: {}", fetched.envelope);
     }
     assert!(!fetched.has(&id), "the first gateway's name means nothing here");
-    // By gRPC, signed, with metadata made from its header; fetched over HTTPS.
+    // By gRPC, signed, with metadata made from its header; fetched by gRPC.
     let document = Draft::default().attach("a.pdf", b"%PDF").signed(&pair.far.pki.signer("signer"));
     let id = pair.portal.client.submit(&document, &[b"%PDF"]).await.unwrap().message_id;
     until_state(&pair.near, &id, "Closed").await;
@@ -158,10 +152,19 @@ async fn two_gateways_in_a_row_carry_a_message_octet_by_octet() {
         (far.header.author.as_str(), far.order.as_ref().unwrap().waiver.is_none()),
         ("psw:portal", true)
     );
-    let fetched = authority.fetch(&far_id).await;
-    assert_eq!(fetched.good().parts, [document, b"%PDF".to_vec()]);
+    let fetch = FetchRequest { message_id: far_id.clone(), lease_seconds: 60 };
+    let mut stream = authority.client.mailbox().fetch(fetch).await.unwrap().into_inner();
+    let (mut octets, mut attached) = (Vec::new(), Vec::new());
+    while let Some(chunk) = stream.message().await.unwrap() {
+        match chunk.part.unwrap() {
+            Part::Document(chunk) => octets.extend_from_slice(&chunk),
+            Part::Content(chunk) => attached.extend_from_slice(&chunk),
+            Part::Lease(_) | Part::Attachment(_) => {}
+        }
+    }
+    assert!(octets == document && attached == b"%PDF", "the same octets");
     authority.close(&far_id).await.good();
-    // A placeholder for a reader becomes the one that the route found.
+    // A placeholder for a reader becomes the one that the route found; fetched over HTTPS.
     let signed = Draft::default().signed(&pair.far.pki.signer("signer"));
     let order = Order { kind: "0100".to_owned(), reader: "ars:065340014014".to_owned(), ..Order::default() };
     let order = Order { service: "urn:de:fim:leika:leistung:99102013104000".to_owned(), ..order };

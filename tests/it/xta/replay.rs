@@ -12,7 +12,7 @@ use crate::support::Gateway;
 /// The reader's identifiers; the last is another authority's.
 const READERS: [&str; 3] = ["kop:06534014", "psw:06534014", "kop:06631013"];
 const FREE: &[u8] = "<p:antrag xmlns:p=\"urn:frei\">Wohngeld f\u{fc}r Bj\u{f6}rn</p:antrag>".as_bytes();
-const PDF: &[u8] = b"%PDF-1.7\r\n--uuid:11111111-2222\r\n";
+const PDF: &[u8] = b"%PDF-1.7\r\n--uuid:11111111-222\r\n";
 
 fn accounts(gateway: &Gateway) -> Accounts {
     let account = |name: &str, role, identifiers: &[&str]| {

@@ -31,11 +31,16 @@ fn policy(account: &str) -> Settings {
     Settings { policies: vec![policy], ..Settings::default() }
 }
 
-/// The directory of Hesse with Marburg behind another gateway at `port`.
+/// The directory of Hesse with Marburg behind another gateway at `port`, whose XTA has its usual paths.
 fn directory(folder: &Path, port: u16) -> PathBuf {
+    directory_with(folder, &format!("url = \"https://localhost:{port}\""))
+}
+
+/// The same with these lines about the other gateway.
+fn directory_with(folder: &Path, server: &str) -> PathBuf {
     let mailbox = "id = \"marburg-mailbox\"\nkind = \"mailbox\"\nlease = \"10m\"\n";
     let push = format!(
-        "id = \"marburg-mailbox\"\nkind = \"push\"\nprotocol = \"xta\"\nurl = \"https://localhost:{port}\"\n\
+        "id = \"marburg-mailbox\"\nkind = \"push\"\nprotocol = \"xta\"\n{server}\n\
          backoff_min = \"10ms\"\nbackoff_max = \"50ms\"\n"
     );
     hesse_in(&folder.join("directory"), |text| {
@@ -174,6 +179,35 @@ async fn two_gateways_in_a_row_carry_a_message_octet_by_octet() {
     let fetched = authority.client.get(&format!("/v1/mailbox/{far_id}")).await;
     assert!(fetched.status == 200 && fetched.body == signed);
     pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_endpoint_may_name_ports_author_and_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::make(&folder.path().join("pki"));
+    let paths = Settings {
+        management: vec!["/x/verwaltung".to_owned()],
+        send: vec!["/x/versand".to_owned()],
+        ..policy("server")
+    };
+    let far = Options { name: "far", xta: paths, ..Options::default() };
+    let far = Gateway::start_in(&folder.path().join("far"), pki.clone(), far).await;
+    let base = format!("https://localhost:{}/x", far.addr.port());
+    let server = format!(
+        "send_url = \"{base}/versand\"\nmanagement_url = \"{base}/verwaltung\"\nauthor = \"psw:portal2\"\n\
+         reader = \"psw:06534014\""
+    );
+    let directory = Some(directory_with(folder.path(), &server));
+    let options = Options { xta: policy("portal"), directory, pushes: true, ..Options::default() };
+    let near = Gateway::start_in(&folder.path().join("near"), pki, options).await;
+    let portal = Party::new(&near, "portal", "psw:portal");
+    let id = portal.send(&Order::default(), &[("a.xml", FREE)]).await;
+    until_state(&near, &id, "Closed").await;
+    let there = all(&far).await;
+    let (author, reader) = (&there[0].header.author, &there[0].placement.reader);
+    assert_eq!((author.as_str(), reader.as_str()), ("psw:portal2", "psw:06534014"));
+    near.stop().await;
+    far.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

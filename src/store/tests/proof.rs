@@ -21,6 +21,7 @@ use crate::proof::export::export;
 use crate::proof::message::{Level, check, prove};
 use crate::proof::seal::{Sealer, Settings};
 use crate::proof::tree;
+use crate::store::ledger::Tail;
 use crate::store::{ChangePort, LedgerPort, Store};
 use crate::verify::sign::Signer;
 
@@ -158,6 +159,24 @@ async fn every_message_has_a_proof_and_no_other_passes() {
         let moved = crate::proof::message::Proof { index: proof.index ^ 1, ..proof };
         assert!(check(&serde_json::to_vec(&moved).unwrap(), &key.certificates, None).is_err());
     }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_sees_what_is_written_behind_what_it_has_read() {
+    let dir = tempfile::tempdir().unwrap();
+    // Small segments, so that it has to go from one to the next.
+    let settings = crate::store::Settings { ledger_segment: 4096, ..super::fixture::settings(dir.path()) };
+    let store = Store::open(settings, Metrics::default()).unwrap().store;
+    let mut tail = Tail::open(&dir.path().join("ledger"), 1).unwrap();
+    for n in 1..40 {
+        accept(&store, n).await.unwrap();
+        let synced = store.synced();
+        assert_eq!(tail.read(synced).unwrap().unwrap().number, n);
+        assert!(tail.read(synced).unwrap().is_none() && tail.any().unwrap().is_none());
+        assert_eq!(Tail::open(&dir.path().join("ledger"), n).unwrap().any().unwrap().unwrap().number, n);
+    }
+    assert!(Tail::open(&dir.path().join("ledger"), 41).is_err());
     store.close().await;
 }
 

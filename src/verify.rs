@@ -22,6 +22,9 @@ mod c14n;
 mod certificate;
 mod chars;
 mod document;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 mod keys;
 mod misc;

@@ -1,9 +1,11 @@
 //! XTA 2 over real connections: every operation, every fault, and clients that others wrote.
 
+mod crowd;
 mod faults;
 mod large;
 mod operations;
 mod schema;
+mod soap;
 mod tool;
 mod wire;
 mod zeep;

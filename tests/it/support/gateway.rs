@@ -33,6 +33,8 @@ pub struct Options {
     pub client_crl: Option<&'static str>,
     /// Paths and policies of XTA.
     pub xta: front::xta::Settings,
+    /// The folder with the directory.
+    pub directory: PathBuf,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             crl: "crl.pem",
             client_crl: None,
             xta: front::xta::Settings::default(),
+            directory: hesse(),
         }
     }
 }
@@ -97,7 +100,7 @@ fn rooms(
     accounts: Arc<ArcSwap<Accounts>>,
     metrics: Metrics,
 ) -> Front {
-    let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
+    let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&options.directory).unwrap()));
     let intake = Intake::new(intake::Parts {
         gateway: "probe".to_owned(),
         identifier: "gw:probe".parse().unwrap(),

@@ -12,7 +12,7 @@ use super::bounds::connect;
 use crate::support::client::tls;
 use crate::support::{Gateway, Options};
 
-const LARGE: usize = 32 << 20;
+const LARGE: usize = 12 << 20;
 
 /// Sends all of it before it looks at an answer, as simple clients do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ mod algorithms;
 mod c14n;
 mod certificate;
 mod chars;
+pub mod detached;
 mod document;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -266,7 +266,7 @@ async fn each_message_is_closed_once_and_held_by_one_however_many_pull_and_die()
     directory(folder.path());
     let quota = Quota { in_flight: 256, messages_per_minute: 1_000_000, message_octets: 1 << 20 };
     let options =
-        Options { quota, directory: folder.path().to_owned(), xta: policies(), ..Options::default() };
+        Options { quota, directory: Some(folder.path().to_owned()), xta: policies(), ..Options::default() };
     let gateway = Gateway::start(options).await;
     let messages = messages();
     let began = Instant::now();

@@ -12,11 +12,13 @@ use super::{AllGroup, Automaton, Content, Edge, Op, Particle, Span, State, Term,
 /// Occurrences are written out up to so many positions, and counted beyond.
 const WRITTEN_OUT: usize = 128;
 /// The same where counting can't tell occurrences apart.
-const WRITTEN_OUT_AT_MOST: usize = 10_000;
+const WRITTEN_OUT_AT_MOST: usize = 1_000;
 /// Rows of one table.
 const MAX_STATES: usize = 50_000;
 /// Edges of one table.
 const MAX_EDGES: usize = 1_000_000;
+/// Ways from sets of positions that are looked at for one table.
+const MAX_WAYS: usize = 2_000_000;
 
 /// What the compiler knows of elements.
 pub(crate) trait Naming {
@@ -105,6 +107,8 @@ struct Builder<'n> {
     naming: &'n dyn Naming,
     /// For each position, the class of those with the same future.
     classes: Vec<u32>,
+    /// For each position, the guards of the ways from it to the end.
+    ends: Vec<Vec<Vec<Op>>>,
     names: HashMap<ElementId, Arc<[(Name, ElementId)]>>,
     known: HashMap<Vec<u32>, u32>,
     /// Sets of positions, one per row that is made or to be made.
@@ -114,21 +118,21 @@ struct Builder<'n> {
 
 impl<'n> Builder<'n> {
     fn new(glushkov: Glushkov, naming: &'n dyn Naming) -> Self {
-        let mut ends: Vec<Vec<&[Op]>> = vec![Vec::new(); glushkov.positions.len()];
+        let mut ends: Vec<Vec<Vec<Op>>> = vec![Vec::new(); glushkov.positions.len()];
         for way in &glushkov.last {
             if let Some(end) = ends.get_mut(way.position as usize) {
-                end.push(&way.ops);
+                end.push(way.ops.clone());
             }
         }
         let mut known = HashMap::new();
         let mut classes = Vec::with_capacity(ends.len());
-        for (follow, end) in glushkov.follow.iter().zip(ends) {
+        for (follow, end) in glushkov.follow.iter().zip(&ends) {
             let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
             classes.push(*known.entry((follow, end)).or_insert(next));
         }
         let table = Automaton { counters: glushkov.counters as usize, ..Automaton::default() };
         let (names, known) = (HashMap::new(), HashMap::new());
-        Self { glushkov, naming, classes, names, known, rows: Vec::new(), table }
+        Self { glushkov, naming, classes, ends, names, known, rows: Vec::new(), table }
     }
 
     fn table(mut self) -> Result<Automaton, Trouble> {
@@ -136,14 +140,24 @@ impl<'n> Builder<'n> {
         let accepts = self.glushkov.nullable.then(Span::default);
         self.rows.push(Vec::new());
         self.row(&first, accepts)?;
-        let mut next = 1;
+        let (mut next, mut looked_at) = (1, 0);
         while let Some(set) = self.rows.get(next).cloned() {
             let mut ways: Vec<Way> = Vec::new();
             for position in &set {
                 ways.extend(self.glushkov.follow.get(*position as usize).into_iter().flatten().cloned());
             }
-            ways.sort_unstable();
-            ways.dedup();
+            // Several positions at once have to be sorted; what follows one alone is sorted already.
+            looked_at += ways.len() * if set.len() > 1 { 10 } else { 1 };
+            if looked_at > MAX_WAYS {
+                let bound = format!(
+                    "the content model needs more than {MAX_WAYS} steps to be compiled; make it simpler"
+                );
+                return Err(Trouble::Fault(bound));
+            }
+            if set.len() > 1 {
+                ways.sort_unstable();
+                ways.dedup();
+            }
             let accepts = self.accepts(&set)?;
             self.row(&ways, accepts)?;
             next += 1;
@@ -153,8 +167,8 @@ impl<'n> Builder<'n> {
 
     /// When the content may end in one of these positions.
     fn accepts(&mut self, set: &[u32]) -> Result<Option<Span>, Trouble> {
-        let mut ends: Vec<&Vec<Op>> =
-            self.glushkov.last.iter().filter(|way| set.contains(&way.position)).map(|way| &way.ops).collect();
+        let ends = set.iter().filter_map(|position| self.ends.get(*position as usize));
+        let mut ends: Vec<&Vec<Op>> = ends.flatten().collect();
         ends.sort_unstable();
         ends.dedup();
         let guards = match ends.as_slice() {

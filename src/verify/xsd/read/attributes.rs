@@ -30,8 +30,8 @@ impl<'t> Compiler<'t> {
                         return Err(child.fault(format!("there is no attributeGroup {}", self.show(name))));
                     }
                     let group = self.attribute_group(name)?;
+                    // What a group prohibits means nothing (section 3.4.2): only a restriction's own word counts.
                     all.uses.extend(group.uses);
-                    all.prohibited.extend(group.prohibited);
                     groups.extend(group.wildcard);
                 }
                 "anyAttribute" if all.wildcard.is_none() => all.wildcard = Some(self.wildcard(child)?),

@@ -4,7 +4,7 @@ use super::{Frame, InScope, Run, fault};
 use crate::error::Refusal;
 use crate::verify::Walk;
 use crate::verify::xsd::automaton::Content;
-use crate::verify::xsd::model::{Element, Type};
+use crate::verify::xsd::model::{Element, Given, Type};
 use crate::verify::xsd::types::{SimpleType, Value};
 
 impl<'s, 'd> Run<'s, 'd> {
@@ -61,7 +61,13 @@ impl<'s, 'd> Run<'s, 'd> {
             true => Some(kind.value(text, &scope).map_err(|fault| refuse(fault.to_string()))?),
             false => None,
         };
-        if let Some(given) = given.filter(|given| given.fixed && given.value != value) {
+        // The type may be another than the one that the fixed value was read by (`xsi:type`).
+        let own = declared.is_some_and(|declared| declared.kind == frame.kind);
+        let fits = |given: &Given| match own {
+            true => given.value == value,
+            false => kind.value(&given.text, &scope).ok() == value,
+        };
+        if let Some(given) = given.filter(|given| given.fixed && !fits(given)) {
             let shown: String = given.text.chars().take(80).collect();
             return Err(refuse(format!("the schema fixes the value of this element: {shown}")));
         }

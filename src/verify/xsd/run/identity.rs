@@ -124,17 +124,17 @@ impl<'s> Tables<'s> {
             let Some(open) = self.open.get(selected.open) else { continue };
             let from = selected.depth;
             for (at, field) in open.identity.fields.iter().enumerate() {
+                let mut attributes = Vec::new();
                 for path in field.iter().filter(|path| leads(path, &self.names, from)) {
-                    let Some(step) = path.attribute else {
-                        if !self.wanted.contains(&(depth, number, at)) {
-                            self.wanted.push((depth, number, at));
-                        }
-                        continue;
-                    };
-                    for (_, _, value) in self.attributes.iter().filter(|(ns, name, _)| step.fits(*ns, *name))
-                    {
-                        put(selected, at, value.clone(), self.schema.names.local(open.identity.name))?;
+                    match path.attribute {
+                        Some(step) => attributes.push(step),
+                        None if self.wanted.contains(&(depth, number, at)) => {}
+                        None => self.wanted.push((depth, number, at)),
                     }
+                }
+                let fits = |ns: Ns, name: Name| attributes.iter().any(|step| step.fits(ns, name));
+                for (_, _, value) in self.attributes.iter().filter(|(ns, name, _)| fits(*ns, *name)) {
+                    put(selected, at, value.clone(), self.schema.names.local(open.identity.name))?;
                 }
             }
         }

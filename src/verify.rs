@@ -21,7 +21,11 @@ mod algorithms;
 mod c14n;
 mod certificate;
 mod chars;
+pub mod detached;
 mod document;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 mod keys;
 mod misc;

@@ -107,9 +107,8 @@ impl<'s, 'd> Run<'s, 'd> {
                     return Ok(());
                 }
                 // A reference stands for the character itself, a carriage return too.
-                match self.takes_text(walk, c.is_ascii_whitespace(), false)? {
-                    true => self.text.push_char(c),
-                    false => {}
+                if self.takes_text(walk, c.is_ascii_whitespace(), false)? {
+                    self.text.push_char(c);
                 }
                 Ok(())
             }

@@ -26,8 +26,12 @@ impl Newest {
         let mut newest = HashMap::new();
         ledger::walk(segments, |number, _, body, _| {
             for change in body.changes()? {
-                if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                    newest.insert(codec::sequence(&sealed)?, number);
+                match change {
+                    Change::Accepted(sealed) | Change::Changed(_, sealed) => {
+                        newest.insert(codec::sequence(&sealed)?, number);
+                    }
+                    Change::Forgotten(sequence, _) => drop(newest.insert(sequence, number)),
+                    Change::Control(_) | Change::Trimmed(..) => {}
                 }
             }
             Ok(())
@@ -81,6 +85,22 @@ impl<'i> Replay<'i> {
             let (old, sealed) = match change {
                 Change::Control(control) => {
                     self.steps.push(Step::Control(control));
+                    continue;
+                }
+                Change::Forgotten(sequence, id) => {
+                    let old = match &self.index {
+                        // It is the last word: nothing earlier was brought in.
+                        Target::Empty(..) => None,
+                        Target::Known(_) => match self.before(&id) {
+                            Ok(old) => Some(old),
+                            Err(fault) => return Ok(Some(fault)),
+                        },
+                    };
+                    self.steps.push(Step::Forget { id, sequence, old });
+                    continue;
+                }
+                Change::Trimmed(first, next) => {
+                    self.steps.push(Step::Trimmed(first, next));
                     continue;
                 }
                 Change::Accepted(sealed) => (false, sealed),

@@ -21,14 +21,18 @@ mod open;
 mod overlay;
 mod ports;
 mod queue;
+mod rebuild;
 mod recover;
+mod reindex;
 mod replay;
 mod retention;
 mod room;
+mod snapshot;
 mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 pub use house::Kept;
 pub use open::{OpenError, Opened, Settings, Store};

@@ -4,9 +4,9 @@
 
 mod plan;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -153,7 +153,7 @@ impl Committer {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { group, replies, mut files, frames, .. } = build;
+        let Build { mut group, replies, mut files, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
             if !matches!(failure, Failure::Fatal(_)) {
@@ -162,10 +162,14 @@ impl Committer {
             return self.fail(failure, replies, Vec::new());
         }
         // Who reads after his answer finds it: readers wait for this frame.
+        *self.shared.ledger_end.lock().unwrap_or_else(PoisonError::into_inner) = self.ledger.reach();
         self.shared.synced.store(group.last, Ordering::Release);
+        if let Some(switch) = &mut group.switch {
+            switch.end = self.ledger.reach();
+        }
         self.shared.metrics.committed(group.steps.len(), self.frames.len(), began.elapsed());
         replies.into_iter().for_each(Reply::done);
-        group.steps.is_empty() || self.applier.send(group).is_ok()
+        (group.steps.is_empty() && group.switch.is_none()) || self.applier.send(group).is_ok()
     }
 
     fn build(&mut self, requests: &[Request]) -> Build {

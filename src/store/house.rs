@@ -32,6 +32,12 @@ pub struct Kept {
     pub segments: u64,
     /// Files removed that no message names.
     pub strays: u64,
+    /// Snapshots taken.
+    pub snapshots: u64,
+    /// Segments dropped from the ledger's beginning.
+    pub trimmed: u64,
+    /// Fresh indexes made in the place of one that had grown.
+    pub reindexed: u64,
 }
 
 /// Somebody wants a round now, as if it were that time.
@@ -59,6 +65,8 @@ pub(crate) struct House {
     queue: mpsc::WeakSender<Request>,
     applied: watch::Receiver<u64>,
     every: Duration,
+    pub(super) slack: u64,
+    pub(super) cache: u64,
     /// Messages whose content was reported as broken.
     reported: Mutex<std::collections::HashSet<MessageId>>,
 }
@@ -71,7 +79,8 @@ impl House {
         applied: watch::Receiver<u64>,
     ) -> Self {
         let (retention, every) = (settings.retention, settings.keep_every);
-        Self { shared, retention, queue, applied, every, reported: Mutex::default() }
+        let (slack, cache) = (settings.index_slack, settings.index_cache);
+        Self { shared, retention, queue, applied, every, slack, cache, reported: Mutex::default() }
     }
 
     /// Works until the store is gone.
@@ -111,6 +120,9 @@ impl House {
         if strays {
             self.strays(&mut kept)?;
         }
+        self.snapshot(&mut kept)?;
+        self.trim(now, &mut kept)?;
+        self.reindex(&mut kept)?;
         Ok(kept)
     }
 
@@ -121,8 +133,18 @@ impl House {
             tracing::warn!(%fault, "housekeeping broke off; it goes on in the next round");
         }
         if kept != Kept::default() {
-            let Kept { erased, forgotten, moved, segments, strays } = kept;
-            tracing::info!(erased, forgotten, moved, segments, strays, "housekeeping");
+            let Kept { erased, forgotten, moved, segments, strays, snapshots, trimmed, reindexed } = kept;
+            tracing::info!(
+                erased,
+                forgotten,
+                moved,
+                segments,
+                strays,
+                snapshots,
+                trimmed,
+                reindexed,
+                "housekeeping"
+            );
         }
     }
 

@@ -236,6 +236,42 @@ impl Index {
         guarded(|| self.db.get(keys::message(id))?.map(|octets| read_place(&octets)).transpose())
     }
 
+    /// The record that lies at `place`, if it is the newest of its message.
+    pub(crate) fn last_word(&self, sequence: u64, place: Place) -> Result<Option<Record>, IndexFault> {
+        let record =
+            self.ledger.numbered(place, sequence).map_err(|fault| IndexFault::Record(fault.to_string()))?;
+        let newest = self.place(&record.id)?;
+        Ok(newest.is_some_and(|(_, newest)| newest == place).then_some(record))
+    }
+
+    /// Octets of its files.
+    pub(crate) fn octets_on_disk(&self) -> Result<u64, IndexFault> {
+        guarded(|| Ok(self.db.size_on_disk()?))
+    }
+
+    /// Whether another index holds the same entries, of the same frame.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let whole = |index: &Self| {
+            let derived = index.derived();
+            let meta = derived.meta.clone();
+            let counts = derived.counts.iter().filter(|(_, n)| **n > 0);
+            let counts: Vec<((String, u8), u64)> = counts.map(|(slot, n)| (slot.clone(), *n)).collect();
+            let sums = (meta.applied, meta.head, meta.next_sequence, meta.sum, meta.messages, meta.octets);
+            (sums, counts, derived.controls.clone(), derived.living.clone())
+        };
+        whole(self) == whole(other)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Closes a segment of the ledger that is gone.
+    pub(crate) fn let_go(&self, segment: u64) {
+        self.ledger.let_go(segment);
+    }
+
     /// A record, read from the ledger where the index says it is.
     pub(crate) fn get(&self, id: &MessageId) -> Result<Option<Record>, IndexFault> {
         guarded(|| {

@@ -56,6 +56,8 @@ pub struct Settings {
     pub queue: usize,
     /// Octets of memory for the index.
     pub index_cache: u64,
+    /// Octets that an index may take before it is made anew because it has grown.
+    pub index_slack: u64,
     /// How long what is kept.
     pub retention: Retention,
     /// Time between two rounds of the housekeeper.
@@ -77,6 +79,7 @@ impl Settings {
             group_max: 512,
             queue: 1024,
             index_cache: 64 << 20,
+            index_slack: 64 << 20,
             retention: Retention::default(),
             keep_every: Duration::from_secs(60),
             check_budget: Duration::from_secs(1),
@@ -152,6 +155,8 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<Files>,
     /// The last frame on disk.
     pub(crate) synced: AtomicU64,
+    /// The ledger's last segment, and the octets of it that are on disk.
+    pub(crate) ledger_end: Mutex<(u64, u64)>,
     /// The content segment that is written to.
     pub(crate) content_at: AtomicU64,
     /// Content segments that were dropped while the process ran.
@@ -172,7 +177,8 @@ impl Shared {
         if matches!(fault, IndexFault::Unread(_)) {
             return;
         }
-        self.metrics.corrupt("index");
+        let in_ledger = matches!(fault, IndexFault::Record(_));
+        self.metrics.corrupt(if in_ledger { "ledger" } else { "index" });
         tracing::error!(%fault, "the index is damaged; it will be rebuilt from the ledger at the next start");
         if let Err(fault) = std::fs::write(self.root.join(recover::SUSPECT), fault.to_string()) {
             tracing::error!(%fault, "that can't be noted: delete the index folder before the next start");
@@ -226,7 +232,7 @@ impl Store {
         std::fs::create_dir_all(root.join("ledger")).map_err(io(&root))?;
         let lock = lock(&root)?;
         Files::prepare(&root).map_err(io(&root))?;
-        let Recovered { index, segments, end, recovery } = recover::recover(&settings)?;
+        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &metrics)?;
         let folder = root.join("ledger");
         let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
         let meta = index.meta();
@@ -242,6 +248,7 @@ impl Store {
             metrics,
             files,
             synced: AtomicU64::new(ledger.last),
+            ledger_end: Mutex::new(ledger.reach()),
             content_at: AtomicU64::new(content.number()),
             retired: Mutex::default(),
             house: Mutex::default(),
@@ -263,7 +270,7 @@ impl Store {
         };
         let applying = spawn("store-apply", {
             let shared = Arc::clone(&shared);
-            move || apply::run(&shared, &index, &applying_at, &groups)
+            move || apply::run(&shared, index, &applying_at, &groups)
         })?;
         spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
         let house = House::new(Arc::clone(&shared), &settings, queue.downgrade(), applied.clone());

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::{EndpointControl, MessageId, Record};
 
 use super::accept::Draft;
+use super::reindex::Switch;
 use super::{Acceptance, StoreError};
 
 /// Octets of content of a group at most, so that one group does not hold up the rest.
@@ -23,6 +24,8 @@ pub(crate) enum Request {
     Forget(MessageId, u64, oneshot::Sender<Result<(), StoreError>>),
     /// Frames before this number may go.
     Trim(u64, oneshot::Sender<Result<(), StoreError>>),
+    /// An index to take the place of the present one.
+    Switch(Box<Switch>),
     /// Finish everything queued before, then stop.
     Stop,
 }
@@ -70,6 +73,7 @@ pub(crate) fn refuse(request: Request, fault: StoreError) {
             drop(to.send(Err(fault)));
         }
         Request::Place(_, to) => drop(to.send(Err(fault))),
-        Request::Stop => {}
+        // Dropping a switch tells whoever waits for it.
+        Request::Switch(_) | Request::Stop => {}
     }
 }

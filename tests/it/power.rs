@@ -13,7 +13,7 @@ mod drive;
 mod gateway;
 mod judge;
 mod log;
-mod world;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -49,6 +49,7 @@ impl Committer {
                     Err(fault) => drop(to.send(Err(fault))),
                 }
             }
+            Request::Switch(switch) => build.group.switch = Some(switch),
             Request::Stop => {}
         }
     }
@@ -98,9 +99,7 @@ impl Committer {
         if !same_message(&old, &next) {
             return Err(unwritable("a change may not touch what is immutable in a message"));
         }
-        let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
-        let added = total(&next).saturating_sub(total(&old)).min(next.facts.len() as u64);
-        let added = u32::try_from(added).unwrap_or(u32::MAX);
+        let added = facts_added(&old, &next);
         let sealed = codec::encode(&next).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
         Ok(self.step(build, (Some(old), added), next, place))
@@ -116,8 +115,7 @@ impl Committer {
             let place = self.content.put(&draft.record.id, &octets);
             draft.set(slot, place);
         }
-        let added =
-            u32::try_from(draft.record.facts.len().saturating_sub(old.facts.len())).unwrap_or(u32::MAX);
+        let added = facts_added(&old, &draft.record);
         let sealed = codec::encode(&draft.record).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
         Ok(self.step(build, (Some(old), added), draft.record, place))
@@ -177,6 +175,13 @@ impl Committer {
         self.shared.suspect(&fault);
         fault.into()
     }
+}
+
+/// Facts that `next` has more than `old`, those counted that the history had no room for.
+fn facts_added(old: &Record, next: &Record) -> u32 {
+    let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
+    let added = total(next).saturating_sub(total(old)).min(next.facts.len() as u64);
+    u32::try_from(added).unwrap_or(u32::MAX)
 }
 
 /// A record that can't be written: a fault in the gateway.

@@ -231,3 +231,173 @@ async fn broken_content_is_reported_and_hinders_nobody_else() {
     store.keep_house(at(16)).await.unwrap();
     assert!(metrics.render().contains("amtsweg_corrupt_total{what=\"content\"} 1"), "it is told once");
 }
+
+/// Frames of the ledger's first segment on.
+fn first_frame(folder: &Path) -> u64 {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.join("ledger")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    names[0].to_str().unwrap().trim_end_matches(".ledger").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_begins_with_the_snapshot_and_a_broken_one_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_small(folder.path());
+    for n in 0..200 {
+        ended(&store, n, n % 3 > 0).await;
+    }
+    let kept = store.keep_house(at(15)).await.unwrap();
+    assert_eq!(kept.snapshots, 1);
+    for n in 200..260 {
+        ended(&store, n, true).await;
+    }
+    store
+        .control(crate::domain::EndpointControl {
+            endpoint: "m".parse().unwrap(),
+            suspended: true,
+            reason: "maintenance".to_owned(),
+            by: "operator".to_owned(),
+            at: Timestamp(1),
+        })
+        .await
+        .unwrap();
+    store.keep_house(at(101)).await.unwrap();
+    for n in 260..290 {
+        accepted(&store, n).await;
+    }
+    let before = state(&store).await;
+    let snapshots = || {
+        let entries = std::fs::read_dir(folder.path().join("snapshot")).unwrap();
+        let mut out: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+        out.sort();
+        out
+    };
+    assert_eq!(snapshots().len(), 2, "{:?}", snapshots());
+    let open_again = async |spoil: &dyn Fn(&Path)| {
+        let image = tempfile::tempdir().unwrap();
+        copy(folder.path(), image.path());
+        std::fs::remove_dir_all(image.path().join("index")).unwrap();
+        spoil(image.path());
+        let metrics = Metrics::default();
+        let opened = Store::open(small(image.path()), metrics.clone()).unwrap();
+        assert_eq!(state(&opened.store).await, before);
+        assert_eq!(accepted(&opened.store, 999).await.sequence, 291);
+        (opened.recovery, metrics.render(), image)
+    };
+    let (whole, ..) = open_again(&|_| {}).await;
+    assert!(whole.applied < whole.frames / 2, "{whole:?}");
+    let newest = snapshots()[1].file_name().unwrap().to_owned();
+    let len = std::fs::metadata(&snapshots()[1]).unwrap().len() as usize;
+    for at in [3, 30, len / 2, len - 3] {
+        let (second, text, image) = open_again(&|root| {
+            let path = root.join("snapshot").join(&newest);
+            let mut octets = std::fs::read(&path).unwrap();
+            octets[at] ^= 4;
+            std::fs::write(path, octets).unwrap();
+        })
+        .await;
+        assert!(second.applied > whole.applied && second.applied < second.frames, "{second:?}");
+        assert!(text.contains("amtsweg_corrupt_total{what=\"snapshot\"} 1"), "{text}");
+        assert!(!image.path().join("snapshot").join(&newest).exists(), "it is set aside");
+    }
+    let (without, ..) = open_again(&|root| std::fs::remove_dir_all(root.join("snapshot")).unwrap()).await;
+    assert_eq!(without.applied, without.frames);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_gives_up_its_beginning_and_nothing_that_is_needed() {
+    use crate::store::ledger;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_small(folder.path());
+    let waiting = accepted(&store, 1).await;
+    let control = crate::domain::EndpointControl {
+        endpoint: "m".parse().unwrap(),
+        suspended: true,
+        reason: "maintenance".to_owned(),
+        by: "operator".to_owned(),
+        at: Timestamp(1),
+    };
+    store.control(control.clone()).await.unwrap();
+    for n in 2..150 {
+        ended(&store, n, true).await;
+    }
+    // Frames carry the system's time.
+    let later = Timestamp::now().plus(Duration::from_secs(500));
+    assert_eq!(store.keep_house(later).await.unwrap().trimmed, 0, "they are too young");
+    let later = Timestamp::now().plus(Duration::from_secs(2000));
+    let kept = store.keep_house(later).await.unwrap();
+    assert!(kept.trimmed > 5, "{kept:?}");
+    assert!(first_frame(folder.path()) > 100);
+    let now = store.get(&waiting.id).await.unwrap().unwrap();
+    assert_eq!(now.facts, waiting.facts);
+    assert_eq!(read_all(&store, &now.document, 1000).await.unwrap(), document(1));
+    assert!(ledger::verify(&folder.path().join("ledger")).unwrap().last > 400);
+    let before = state(&store).await;
+    for without in ["index", "snapshot"] {
+        let image = tempfile::tempdir().unwrap();
+        copy(folder.path(), image.path());
+        std::fs::remove_dir_all(image.path().join("index")).unwrap();
+        if without == "snapshot" {
+            std::fs::remove_dir_all(image.path().join("snapshot")).unwrap();
+        }
+        let again = open_small(image.path());
+        assert_eq!(state(&again).await, before);
+        assert_eq!(again.controls().await.unwrap(), vec![control.clone()]);
+        assert_eq!(accepted(&again, 150).await.sequence, 150);
+    }
+    // A beginning that is missing without anybody having dropped it is damage.
+    let image = tempfile::tempdir().unwrap();
+    copy(folder.path(), image.path());
+    let first = image.path().join("ledger").join(format!("{:020}.ledger", first_frame(image.path())));
+    std::fs::remove_file(first).unwrap();
+    let fault = Store::open(small(image.path()), Metrics::default()).map(|_| ()).unwrap_err();
+    assert!(fault.to_string().contains("nobody dropped them"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_fresh_index_takes_the_place_of_one_that_has_grown_while_messages_come_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { index_slack: 0, ..small(folder.path()) };
+    let store = Store::open(settings.clone(), Metrics::default()).unwrap().store;
+    let mut n = 1;
+    let mut made = 0;
+    while made == 0 {
+        for _ in 0..100 {
+            ended(&store, n, true).await;
+            n += 2;
+        }
+        let (keeper, other) = (std::sync::Arc::clone(&store), std::sync::Arc::clone(&store));
+        let from = n;
+        let coming = tokio::spawn(async move {
+            for at in 0..60 {
+                ended(&other, from + 2 * at, true).await;
+            }
+        });
+        made += keeper.keep_house(at(101)).await.unwrap().reindexed;
+        coming.await.unwrap();
+        n += 120;
+        assert!(n < 40_000, "it never grows");
+    }
+    let indexes = || std::fs::read_dir(folder.path().join("index")).unwrap().count();
+    eventually(|| indexes() == 1).await;
+    let waiting = accepted(&store, n).await;
+    let before = state(&store).await;
+    assert!(before.contains(waiting.id.as_str()));
+    let (_image, again) = rebuilt(folder.path()).await;
+    assert_eq!(state(&again).await, before);
+    // After a kill the new one is taken as it is; one that was being filled is not.
+    let image = tempfile::tempdir().unwrap();
+    copy(folder.path(), image.path());
+    let half = image.path().join("index/900000");
+    std::fs::create_dir(&half).unwrap();
+    std::fs::write(half.with_extension("building"), b"").unwrap();
+    let opened = Store::open(small(image.path()), Metrics::default()).unwrap();
+    assert_eq!(opened.recovery.rebuilt, None);
+    assert_eq!(state(&opened.store).await, before);
+    assert!(!half.exists());
+    store.close().await;
+    let opened = Store::open(settings, Metrics::default()).unwrap();
+    assert_eq!(opened.recovery.rebuilt, None);
+    assert_eq!(state(&opened.store).await, before);
+}

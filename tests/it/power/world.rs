@@ -109,6 +109,8 @@ impl World {
             ledger_segment: 64 << 10,
             content_segment: 96 << 10,
             check_budget: Duration::from_secs(20),
+            // A fresh index whenever there is little in it.
+            index_slack: 0,
             retention: Retention { closed: ERASE, returned: ERASE, metadata: FORGET, ledger: FORGET },
             ..Settings::new(data)
         };

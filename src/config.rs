@@ -52,6 +52,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[store]`
     pub store: Store,
+    /// `[proof]`
+    pub proof: Proof,
     /// `[log]`
     pub log: Log,
     /// `[xta]`
@@ -167,6 +169,15 @@ pub struct Store {
     pub retention: crate::store::Retention,
 }
 
+/// `[proof]`: when checkpoints of the ledger are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// At the latest so long after the last one, when something has happened.
+    pub every: Duration,
+    /// At the latest after so many events.
+    pub events: u64,
+}
+
 /// `[log]`: what is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -191,16 +202,7 @@ impl Config {
     /// # Errors
     /// Every fault there is, at once, in the order of the file.
     pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
-        let unreadable = |why: String| {
-            vec![Fault::new("", format!("{} can't be read: {why}; name a TOML file", file.display()))]
-        };
-        let found = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?;
-        if found.len() > MAX_FILE {
-            return Err(unreadable(format!("it is larger than {MAX_FILE} octets")));
-        }
-        let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-        let absolute = std::path::absolute(file).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(&text, &absolute)
+        whole(Self::survey(file))
     }
 
     /// As [`Config::load`], from the text of `file`; relative paths are relative to its folder.
@@ -208,16 +210,31 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Fault>> {
+        whole(Self::gather(text, file))
+    }
+
+    /// Every fault there is, and what could be read in spite of them, so that a check can go on
+    /// to the files that the rest names. Nothing is to be started with it unless there are none.
+    #[must_use]
+    pub fn survey(file: &Path) -> (Option<Self>, Vec<Fault>) {
+        match text_of(file) {
+            Ok((text, absolute)) => Self::gather(&text, &absolute),
+            Err(why) => {
+                let problem = format!("{} can't be read: {why}; name a TOML file", file.display());
+                (None, vec![Fault::new("", problem)])
+            }
+        }
+    }
+
+    fn gather(text: &str, file: &Path) -> (Option<Self>, Vec<Fault>) {
         let folder = file.parent().unwrap_or(Path::new("."));
         let reading = reader::Reading::new(text, folder);
         let config = Self::read(&reading, file);
-        match (config, reading.into_faults()) {
-            (Some(config), faults) if faults.is_empty() => Ok(config),
-            (None, faults) if faults.is_empty() => {
-                Err(vec![Fault::new("", "the configuration is not complete".to_owned())])
-            }
-            (_, faults) => Err(faults),
+        let mut faults = reading.into_faults();
+        if config.is_none() && faults.is_empty() {
+            faults.push(Fault::new("", "the configuration is not complete".to_owned()));
         }
+        (config, faults)
     }
 
     /// Reads every section before it gives up, so that all faults are gathered.
@@ -234,6 +251,7 @@ impl Config {
         let accounts = sections::accounts(&mut root, &limits);
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
+        let proof = sections::proof(&mut root);
         let log = sections::log(&mut root);
         let xta = orders::xta(&mut root);
         root.end();
@@ -250,8 +268,26 @@ impl Config {
             accounts,
             delivery: delivery?,
             store,
+            proof,
             log,
             xta,
         })
     }
+}
+
+fn whole((config, faults): (Option<Config>, Vec<Fault>)) -> Result<Config, Vec<Fault>> {
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => Err(faults),
+    }
+}
+
+/// The text of a configuration file, and its absolute path.
+fn text_of(file: &Path) -> Result<(String, PathBuf), String> {
+    let found = std::fs::metadata(file).map_err(|error| error.to_string())?;
+    if found.len() > MAX_FILE {
+        return Err(format!("it is larger than {MAX_FILE} octets"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    Ok((text, std::path::absolute(file).map_err(|error| error.to_string())?))
 }

@@ -14,6 +14,7 @@ mod content;
 mod frame;
 mod house;
 mod index;
+pub mod inspect;
 mod keys;
 pub mod ledger;
 mod marker;
@@ -330,6 +331,19 @@ pub trait ReadPort: Send + Sync {
 
     /// Committed changes from now on; a slow reader misses some (they are hints).
     fn events(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
+}
+
+/// Where the ledger stands. Used by `proof`.
+#[async_trait]
+pub trait LedgerPort: Send + Sync {
+    /// Number of the last frame on disk.
+    fn synced(&self) -> u64;
+
+    /// Number of the frame that says the last word on a message.
+    ///
+    /// # Errors
+    /// As [`ReadPort::get`].
+    async fn newest_frame(&self, id: &MessageId) -> Result<Option<u64>, StoreError>;
 }
 
 /// Reads content of at most `bound` octets into memory.

@@ -41,15 +41,16 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
         now.date().checked_add(jiff::Span::new().days(AHEAD)).unwrap_or(jiff::civil::Date::MAX)
     });
     let mut report = Report { by, ..Report::default() };
-    let config = match Config::load(file) {
-        Ok(config) => config,
-        Err(faults) => {
-            report.faults = faults;
-            return report;
-        }
+    // Faults of the configuration do not hide those of the files that the rest of it names.
+    let (config, faults) = Config::survey(file);
+    report.faults = faults;
+    let Some(config) = config else {
+        return report;
     };
+    let mut all = expiry::all(&config);
     match Material::load(&config) {
         Ok(material) => {
+            all.extend(expiry::of_directory(&material.directory));
             report.warnings.extend(material.directory.warnings().iter().cloned());
             report.warnings.extend(material.directory.expiring(by));
             report.warnings.extend(nobody_pulls(&config, &material.directory));
@@ -65,7 +66,8 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     if config.accounts.is_empty() {
         report.warnings.push("there is no [[account]]: nobody may use the gateway".to_owned());
     }
-    ends(&mut report, expiry::all(&config), now);
+    all.sort_by(|a, b| (a.until, &a.key, &a.what).cmp(&(b.until, &b.key, &b.what)));
+    ends(&mut report, all, now);
     report
 }
 

@@ -197,6 +197,11 @@ fn checksum(head: &[u8; ENTRY_HEAD as usize], rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), rest)
 }
 
+/// Octets of a whole entry.
+pub(crate) fn entry_octets(owner: &MessageId, len: u64) -> u64 {
+    len.saturating_add(ENTRY_HEAD + owner.as_str().len() as u64)
+}
+
 /// Octets of an entry's head and its owner at most.
 pub(crate) const MAX_HEAD: usize = (ENTRY_HEAD + MAX_OWNER) as usize;
 

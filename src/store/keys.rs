@@ -7,6 +7,8 @@
 use crate::domain::record::ContentPlace;
 use crate::domain::{EndpointId, Identifier, MessageId, Record, State};
 
+use super::content::entry_octets;
+
 /// Kinds of keys, one octet each.
 pub(crate) mod kind {
     /// Account, sequence → id.
@@ -166,10 +168,11 @@ fn expiry(record: &Record) -> Option<(Class, u64)> {
     Some((class, record.ended_at()?.0))
 }
 
-/// Number of the segment and octets of each content of a record that lies in one.
+/// Number of the segment and octets of each content of a record that lies in one, its head and its owner's
+/// id included: a segment full of small contents is full.
 pub(crate) fn inline(record: &Record) -> impl Iterator<Item = (u64, u64)> {
-    record.contents().filter_map(|content| match content.place {
-        ContentPlace::Segment { segment, .. } => Some((segment, content.len)),
+    record.contents().filter_map(move |content| match content.place {
+        ContentPlace::Segment { segment, .. } => Some((segment, entry_octets(&record.id, content.len))),
         ContentPlace::File { .. } | ContentPlace::Dropped => None,
     })
 }

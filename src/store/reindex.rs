@@ -80,7 +80,7 @@ impl House {
     pub(super) fn reindex(&self, kept: &mut Kept) -> Result<(), StoreError> {
         let index = self.shared.index()?;
         let fresh = index.meta().octets * FRESH;
-        let size = index.octets_on_disk().map_err(|f| self.fault(f))?;
+        let size = index.octets_on_disk();
         if size <= 2 * fresh + self.slack {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl House {
         std::fs::create_dir_all(&folder).map_err(io())?;
         match self.build(&folder, &building) {
             Ok(old) => {
-                let became = self.shared.index()?.octets_on_disk().unwrap_or_default();
+                let became = self.shared.index()?.octets_on_disk();
                 let seconds = began.elapsed().as_secs();
                 tracing::info!(octets = size, became, seconds, "the index was made anew");
                 kept.reindexed += 1;

@@ -5,4 +5,5 @@ mod fixture;
 mod keeping;
 mod model;
 mod ports;
+mod proof;
 mod records;

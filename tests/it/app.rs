@@ -4,5 +4,5 @@ mod binary;
 mod checking;
 mod lifecycle;
 mod reload;
-mod site;
+pub mod site;
 mod watching;

@@ -15,6 +15,7 @@ mod kill;
 mod life;
 mod pages;
 mod power;
+mod proof;
 mod rooms;
 mod simulation;
 mod support;

@@ -157,13 +157,12 @@ impl Derived {
             return;
         }
         for (segment, octets) in after {
-            // An empty content counts, too: its head lies there.
-            *self.living.entry(segment).or_default() += octets + 1;
+            *self.living.entry(segment).or_default() += octets;
             draft.segments.insert(segment);
         }
         for (segment, octets) in before {
             let living = self.living.entry(segment).or_default();
-            *living = living.saturating_sub(octets + 1);
+            *living = living.saturating_sub(octets);
             if *living == 0 {
                 self.living.remove(&segment);
             }

@@ -30,6 +30,20 @@ fn what_expires_by_a_date_is_listed() {
 }
 
 #[test]
+fn the_certificates_that_the_directory_names_for_encryption_expire_too() {
+    let site = Site::new();
+    std::fs::copy(site.path("pki/authority.pem"), site.path("directory/reader.pem")).unwrap();
+    site.edit(
+        "directory/endpoints.toml",
+        "id = \"marburg-mailbox\"",
+        "id = \"marburg-mailbox\"\nencryption = \"reader.pem\"",
+    );
+    let report = check(&site.config_file(), in_days(500));
+    assert!(report.is_good(), "{:#?}", report.faults);
+    assert!(report.expiring.iter().any(|expiry| expiry.key == "endpoint marburg-mailbox: encryption"));
+}
+
+#[test]
 fn an_expired_certificate_of_the_gateway_is_a_fault() {
     let site = Site::new();
     let issuer = amtsweg::cli::pki::issuer(&site.path("pki")).unwrap();
@@ -52,6 +66,18 @@ fn faults_of_all_files_come_at_once() {
     let report = check(&site.config_file(), None);
     let keys: Vec<&str> = report.faults.iter().map(|fault| fault.key.as_str()).collect();
     for key in ["tls", "trust", "directory.folder", "delivery", "gateway.data"] {
+        assert!(keys.contains(&key), "{key} is missing in {:#?}", report.faults);
+    }
+}
+
+#[test]
+fn a_fault_of_the_configuration_does_not_hide_those_of_its_files() {
+    let site = Site::new();
+    site.edit("amtsweg.toml", "[gateway]", "[gateway]\ncolour = \"red\"");
+    site.edit("directory/endpoints.toml", "kind = \"push\"", "kind = \"pigeon\"");
+    let report = check(&site.config_file(), None);
+    let keys: Vec<&str> = report.faults.iter().map(|fault| fault.key.as_str()).collect();
+    for key in ["gateway.colour", "directory.folder"] {
         assert!(keys.contains(&key), "{key} is missing in {:#?}", report.faults);
     }
 }

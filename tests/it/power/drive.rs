@@ -4,7 +4,7 @@
 //! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
 //! acknowledged; `W n version record state` a change is about to be made, `K n version` it was
 //! acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged;
-//! `F 0` records of closed messages may go from now on, `G 0` not any more.
+//! `R 0` records of closed messages may go from now on, `U 0` not any more.
 
 use std::fs::File;
 use std::io::Write;
@@ -32,6 +32,18 @@ pub enum End {
     Killed(u64),
     /// It is killed when so many syncs have begun.
     KilledSyncing(u64),
+    /// An operation on its files fails, as the shim's `POWER_FAIL` says: it goes on as far as it can,
+    /// then the store is closed.
+    Failing(Failure),
+}
+
+/// The `at`th operation `op` on a file with `text` in its path fails; with `on` all from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub op: &'static str,
+    pub text: &'static str,
+    pub at: u64,
+    pub on: bool,
 }
 
 /// One life of the child.
@@ -68,6 +80,7 @@ pub fn store(root: &Path) -> PathBuf {
 /// Runs a phase in a process of its own; what it said, if it failed otherwise than told to.
 pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     let again: Vec<String> = phase.again.iter().map(usize::to_string).collect();
+    let closed = matches!(phase.end, End::Clean | End::Failing(_));
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["power::drive::phase", "--exact", "--nocapture", "--test-threads=1"])
@@ -75,7 +88,7 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
         .env("AMTSWEG_POWER_DATA", store(&place.root))
         .env("AMTSWEG_POWER_PHASE", format!("{} {} {}", phase.seed, phase.from, phase.count))
         .env("AMTSWEG_POWER_AGAIN", again.join(" "))
-        .env("AMTSWEG_POWER_END", if phase.end == End::Clean { "clean" } else { "abrupt" })
+        .env("AMTSWEG_POWER_END", if closed { "clean" } else { "abrupt" })
         .env("AMTSWEG_POWER_HOUSE", if phase.house { "1" } else { "0" })
         .env("POWER_ROOT", &place.root)
         .env("POWER_LOG", &place.log)
@@ -89,8 +102,12 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     let kill = match phase.end {
         End::Killed(after) => Some(after.to_string()),
         End::KilledSyncing(at) => Some(format!("sync:{at}")),
-        End::Clean | End::Abrupt => None,
+        End::Clean | End::Abrupt | End::Failing(_) => None,
     };
+    if let End::Failing(Failure { op, text, at, on }) = phase.end {
+        let on = if on { "+" } else { "" };
+        child.env("POWER_FAIL", format!("{op}:{text}:{at}{on}")).env("AMTSWEG_POWER_FAULTS", "1");
+    }
     if let Some(kill) = &kill {
         child.env("POWER_KILL", kill);
     }
@@ -136,16 +153,35 @@ struct Driver {
     marks: Marks,
     next: AtomicUsize,
     over: AtomicBool,
+    /// Its files fail now and then: then it may say no, but must not hang or lie.
+    faulty: bool,
+}
+
+/// A store that neither does what it is asked for nor says no is a fault of its own.
+fn end_if_it_hangs() {
+    std::thread::spawn(|| {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        eprintln!("the store hangs");
+        std::process::exit(99);
+    });
 }
 
 async fn work(folder: &Path, data: &Path, phase: Phase) {
     let marks = File::options().create(true).append(true).open(folder.join("marks")).unwrap();
     let world = World::at(folder);
-    let store = World::open(data).unwrap_or_else(|fault| panic!("the store does not open: {fault}")).store;
+    let faulty = std::env::var_os("AMTSWEG_POWER_FAULTS").is_some();
+    if faulty {
+        end_if_it_hangs();
+    }
+    let store = match World::open(data) {
+        Ok(opened) => opened.store,
+        Err(fault) if faulty => return println!("the store does not open: {fault}"),
+        Err(fault) => panic!("the store does not open: {fault}"),
+    };
     let next = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
-    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next, over });
-    driver.marks.put("G 0".to_owned());
+    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next, over, faulty });
+    driver.marks.put("U 0".to_owned());
     let keeping = tokio::spawn(house(driver.clone(), phase.house, StdRng::seed_from_u64(phase.seed)));
     let mut numbers = phase.again.clone();
     numbers.extend(phase.from..phase.from + phase.count);
@@ -186,11 +222,11 @@ async fn house(driver: Arc<Driver>, works: bool, mut rng: StdRng) {
         let forgets = rng.random_ratio(1, 5);
         let later = if forgets { FORGET * 2 } else { ERASE * 2 };
         if forgets {
-            driver.marks.put("F 0".to_owned());
+            driver.marks.put("R 0".to_owned());
         }
         driver.store.keep_house(Timestamp::now().plus(later)).await.unwrap();
         if forgets {
-            driver.marks.put("G 0".to_owned());
+            driver.marks.put("U 0".to_owned());
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -201,7 +237,7 @@ impl Driver {
     async fn submit(&self, n: usize) -> Option<Arc<Record>> {
         let id = MessageId::new("power", uuid::Uuid::new_v4()).unwrap();
         self.marks.put(format!("T {n} {}", Digest::of(&self.world.document(n))));
-        let (record, new) = match self.world.accept(&self.store, n, &id).await.unwrap() {
+        let (record, new) = match self.done(self.world.accept(&self.store, n, &id).await)? {
             Acceptance::New(record) => (record, true),
             Acceptance::Again(record) => (record, false),
         };
@@ -224,14 +260,20 @@ impl Driver {
                     let Ok(next) = step(&record, action.clone(), Timestamp::now()) else { return };
                     let (told, state) = (super::world::told(&next), next.state.name());
                     self.marks.put(format!("W {n} {} {told} {state}", next.version));
-                    match self.store.commit(next).await {
-                        Ok(next) => break record = next,
+                    let committed = match self.store.commit(next).await {
                         // The housekeeper has moved its content.
                         Err(StoreError::Conflict) => {
-                            record = self.store.get(&record.id).await.unwrap().unwrap();
+                            let Some(Some(again)) = self.done(self.store.get(&record.id).await) else {
+                                return;
+                            };
+                            record = again;
+                            continue;
                         }
-                        Err(other) => panic!("{other}"),
-                    }
+                        committed => self.done(committed),
+                    };
+                    let Some(committed) = committed else { return };
+                    record = committed;
+                    break;
                 }
                 self.marks.put(format!("K {n} {}", record.version));
             }
@@ -249,7 +291,20 @@ impl Driver {
             by: "operator".to_owned(),
             at: Timestamp(at),
         };
-        self.store.control(control).await.unwrap();
-        self.marks.put(format!("C {e} {at}"));
+        if self.done(self.store.control(control).await).is_some() {
+            self.marks.put(format!("C {e} {at}"));
+        }
+    }
+
+    /// What came of it; a no counts only where the disk fails.
+    fn done<T>(&self, outcome: Result<T, amtsweg::store::StoreError>) -> Option<T> {
+        match outcome {
+            Ok(done) => Some(done),
+            Err(fault) if self.faulty => {
+                println!("{fault}");
+                None
+            }
+            Err(fault) => panic!("{fault}"),
+        }
     }
 }

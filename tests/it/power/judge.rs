@@ -43,6 +43,10 @@ impl Known {
 
     fn mark(&mut self, mark: &str) {
         let words: Vec<&str> = mark.split(' ').collect();
+        if words[0] == "F" {
+            // The disk failed; that promises nothing.
+            return;
+        }
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         let key = number(1) as usize;
         if words[0].eq_ignore_ascii_case("c") {
@@ -53,8 +57,8 @@ impl Known {
             }
             return;
         }
-        if matches!(words[0], "F" | "G") {
-            self.forgetting = words[0] == "F";
+        if matches!(words[0], "R" | "U") {
+            self.forgetting = words[0] == "R";
             let forgetting = self.forgetting;
             self.messages.values_mut().for_each(|message| message.gone |= forgetting && message.closed);
             return;

@@ -165,6 +165,7 @@ async fn open_store(config: &Config, metrics: &Metrics) -> Result<Arc<Store>, St
         ledger_segment: config.store.segment,
         content_segment: config.store.segment,
         index_cache: config.store.cache,
+        retention: config.store.retention,
         ..store::Settings::new(&config.gateway.data)
     };
     let metrics = metrics.clone();

@@ -165,6 +165,8 @@ pub struct Store {
     pub segment: u64,
     /// Octets of memory for the index' cache.
     pub cache: u64,
+    /// `[store.retention]`: how long what is kept.
+    pub retention: crate::store::Retention,
 }
 
 /// `[proof]`: when checkpoints of the ledger are signed.

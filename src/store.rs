@@ -9,8 +9,10 @@ mod accept;
 mod apply;
 mod codec;
 mod commit;
+mod compact;
 mod content;
 mod frame;
+mod house;
 mod index;
 pub mod inspect;
 mod keys;
@@ -20,19 +22,27 @@ mod open;
 mod overlay;
 mod ports;
 mod queue;
+mod rebuild;
 mod recover;
+mod reindex;
 mod replay;
+mod retention;
 mod room;
+mod snapshot;
 mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trim;
 
+pub use house::Kept;
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
+pub use retention::Retention;
 pub use stage::FLOOR;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -58,6 +68,9 @@ pub enum StoreError {
     /// The disk is full or nearly so; nothing was written.
     #[error("the disk is nearly full")]
     Full,
+    /// The content was removed when its retention had ended; the message's record is still there.
+    #[error("the content was removed when its retention had ended")]
+    Dropped,
     /// More than the bound for one attachment or document.
     #[error("the content is larger than the bound of {0} octets")]
     TooLarge(u64),
@@ -128,6 +141,8 @@ pub(crate) struct StagedFile {
     pub(crate) name: uuid::Uuid,
     /// Set once it was renamed to its final place.
     pub(crate) kept: bool,
+    /// The names that are being staged: no sweep touches them.
+    pub(crate) among: Arc<Mutex<HashSet<uuid::Uuid>>>,
 }
 
 impl Drop for StagedFile {
@@ -136,6 +151,7 @@ impl Drop for StagedFile {
             // Best effort: what stays is swept at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
+        self.among.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 
@@ -311,7 +327,8 @@ pub trait ReadPort: Send + Sync {
     /// Opens stored content.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`], [`StoreError::Io`].
+    /// [`StoreError::Dropped`] when its retention has ended, [`StoreError::Corrupt`], [`StoreError::Io`],
+    /// [`StoreError::Conflict`] when it was moved since the record was read.
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError>;
 
     /// Committed changes from now on; a slow reader misses some (they are hints).

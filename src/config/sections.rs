@@ -14,6 +14,7 @@ use super::{
     TrustFiles,
 };
 use crate::domain::{Account, AccountName, Digest, Identifier, Quota, Role};
+use crate::store::Retention;
 use crate::verify;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -173,9 +174,27 @@ pub(super) fn store(root: &mut Section<'_, '_>) -> Store {
         min_free: s.or("min_free", 1_024 * MIB, octets(0..=1 << 50)),
         segment: s.or("segment", 64 * MIB, octets(MIB..=1 << 32)),
         cache: s.or("cache", 64 * MIB, octets(MIB..=1 << 40)),
+        retention: retention(&mut s),
     };
     s.end();
     store
+}
+
+fn retention(s: &mut Section<'_, '_>) -> Retention {
+    let mut r = s.section("retention");
+    let usual = Retention::default();
+    let span = duration(HOUR..=100 * 366 * 24 * HOUR);
+    let retention = Retention {
+        closed: r.or("closed", usual.closed, &span),
+        returned: r.or("returned", usual.returned, &span),
+        metadata: r.or("metadata", usual.metadata, &span),
+        ledger: r.or("ledger", usual.ledger, &span),
+    };
+    if retention.metadata < retention.closed.max(retention.returned) {
+        r.fault("metadata", "is less than closed or returned: a record has to outlast its content");
+    }
+    r.end();
+    retention
 }
 
 pub(super) fn proof(root: &mut Section<'_, '_>) -> Proof {

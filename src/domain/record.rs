@@ -38,6 +38,8 @@ pub enum ContentPlace {
         /// A UUID.
         name: uuid::Uuid,
     },
+    /// Nowhere any more: its retention has ended. Length and digest stay.
+    Dropped,
 }
 
 /// An attachment that was matched with its declaration and stored.
@@ -65,7 +67,8 @@ pub struct Placement {
 }
 
 /// One message: what it is, where it goes, how far it has come. Immutable but for `version`,
-/// `placement` (rerouting), `remote`, `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`.
+/// `placement` (rerouting), `remote`, `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`,
+/// and the places of its contents, which the store alone changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Counts the changes; a commit names the version it was made from.
@@ -151,6 +154,34 @@ impl Record {
         attachments.chain([&self.document, &self.receipt]).chain(envelope)
     }
 
+    /// When it came to its end, by its history; `None` while it is on its way.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let ends = |fact: &&Fact| matches!(fact.kind, FactKind::Closed | FactKind::Returned);
+        let told = || self.facts.iter().rev().find(ends).map_or(self.changed_at, |fact| fact.at);
+        self.state.is_final().then(told)
+    }
+
+    /// Whether document and attachments are gone.
+    #[must_use]
+    pub fn erased(&self) -> bool {
+        self.document.place == ContentPlace::Dropped
+    }
+
+    /// The record of the same message without document and attachments, as it looks when their retention
+    /// has ended at `now`. Receipt and transport order stay: a repeat is answered with the first receipt.
+    #[must_use]
+    pub fn without_content(&self, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.version = self.version.saturating_add(1);
+        next.document.place = ContentPlace::Dropped;
+        for attachment in &mut next.attachments {
+            attachment.content.place = ContentPlace::Dropped;
+        }
+        next.remember(now, FactKind::Erased, "");
+        next
+    }
+
     /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, of the second
     /// half the oldest of those that recur by themselves (attempts, leases) goes first, so that
     /// what people did is not washed away by a night of failed attempts.
@@ -215,6 +246,8 @@ pub enum FactKind {
     Warned,
     /// The authority's server gave a name for it, or that name is given up.
     Named,
+    /// Document and attachments were removed when their retention had ended.
+    Erased,
 }
 
 impl FactKind {
@@ -241,6 +274,7 @@ impl FactKind {
             Self::Returned => "returned",
             Self::Warned => "warned",
             Self::Named => "named",
+            Self::Erased => "erased",
         }
     }
 }

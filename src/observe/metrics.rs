@@ -99,7 +99,7 @@ impl Default for Metrics {
         for code in Code::ALL {
             drop(inner.refused.get_or_create(&ByCode { code: code.as_str() }));
         }
-        for what in ["record", "content", "index"] {
+        for what in ["record", "content", "index", "ledger", "snapshot", "state"] {
             drop(inner.corrupt.get_or_create(&ByWhat { what }));
         }
         for outcome in ["taken", "refused"] {

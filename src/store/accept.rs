@@ -29,9 +29,10 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Octets for content segments.
+    /// Octets for content segments, each with its owner's id.
     pub(crate) fn inline_octets(&self) -> usize {
-        self.inline.iter().map(|(_, octets)| octets.len()).sum()
+        let owner = self.record.id.as_str().len();
+        self.inline.iter().map(|(_, octets)| octets.len() + owner).sum()
     }
 
     /// Notes where a small content lies.

@@ -2,22 +2,21 @@
 //! each change against the newest record, appends content, then ledger, syncs both in this order,
 //! answers, and hands the group to the applier. Nothing is acknowledged before it is synced.
 
-use std::sync::Arc;
+mod plan;
+
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::{Digest, MessageId, Record, Timestamp};
+use crate::domain::{Digest, Record, Timestamp};
 
-use super::accept::Draft;
 use super::apply::Group;
-use super::codec;
 use super::content::Segments;
-use super::frame::{self, Change, Heading};
-use super::index::{Index, IndexFault, Step};
-use super::ledger::{Place, Writer, exhausted};
+use super::index::Step;
+use super::ledger::{Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
 use super::queue::{Request, collect, refuse};
@@ -51,8 +50,8 @@ enum Reply {
     Accept(oneshot::Sender<Result<Acceptance, StoreError>>, Arc<Record>, bool),
     /// For a change.
     Change(oneshot::Sender<Result<Arc<Record>, StoreError>>, Arc<Record>),
-    /// For an operator's setting.
-    Control(oneshot::Sender<Result<(), StoreError>>),
+    /// For something without a record.
+    Plain(oneshot::Sender<Result<(), StoreError>>),
 }
 
 impl Reply {
@@ -62,7 +61,7 @@ impl Reply {
             Self::Accept(to, record, true) => drop(to.send(Ok(Acceptance::Again(record)))),
             Self::Accept(to, record, false) => drop(to.send(Ok(Acceptance::New(record)))),
             Self::Change(to, record) => drop(to.send(Ok(record))),
-            Self::Control(to) => drop(to.send(Ok(()))),
+            Self::Plain(to) => drop(to.send(Ok(()))),
         }
     }
 
@@ -71,7 +70,7 @@ impl Reply {
         match self {
             Self::Accept(to, ..) => drop(to.send(Err(fault))),
             Self::Change(to, ..) => drop(to.send(Err(fault))),
-            Self::Control(to) => drop(to.send(Err(fault))),
+            Self::Plain(to) => drop(to.send(Err(fault))),
         }
     }
 }
@@ -90,7 +89,6 @@ struct Build {
 /// What the committer works with.
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) index: Arc<Index>,
     pub(crate) ledger: Writer,
     pub(crate) content: Segments,
     pub(crate) overlay: Overlay,
@@ -149,12 +147,13 @@ impl Committer {
         {
             return self.fail(Failure::of("making a content segment", &fault), Vec::new(), requests);
         }
+        self.shared.content_at.store(self.content.number(), Ordering::Release);
         let mut build = self.build(&requests);
         for request in requests {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { group, replies, mut files, frames, .. } = build;
+        let Build { mut group, replies, mut files, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
             if !matches!(failure, Failure::Fatal(_)) {
@@ -163,10 +162,14 @@ impl Committer {
             return self.fail(failure, replies, Vec::new());
         }
         // Who reads after his answer finds it: readers wait for this frame.
+        *self.shared.ledger_end.lock().unwrap_or_else(PoisonError::into_inner) = self.ledger.reach();
         self.shared.synced.store(group.last, Ordering::Release);
+        if let Some(switch) = &mut group.switch {
+            switch.end = self.ledger.reach();
+        }
         self.shared.metrics.committed(group.steps.len(), self.frames.len(), began.elapsed());
         replies.into_iter().for_each(Reply::done);
-        group.steps.is_empty() || self.applier.send(group).is_ok()
+        (group.steps.is_empty() && group.switch.is_none()) || self.applier.send(group).is_ok()
     }
 
     fn build(&mut self, requests: &[Request]) -> Build {
@@ -218,7 +221,10 @@ impl Committer {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 self.overlay.clear();
-                self.next_sequence = self.index.meta().next_sequence;
+                // Without an index the store is closing.
+                if let Ok(index) = self.shared.index() {
+                    self.next_sequence = index.meta().next_sequence;
+                }
                 true
             }
             Failure::Fatal(why) => {
@@ -238,140 +244,4 @@ impl Committer {
         requests.into_iter().for_each(|request| refuse(request, fault()));
         goes_on
     }
-
-    /// Validates one request and adds its frame to the group, or answers why not.
-    fn plan(&mut self, request: Request, build: &mut Build) {
-        match request {
-            Request::Accept(draft, to) => match self.plan_accept(*draft, build) {
-                Ok((record, again)) => build.replies.push(Reply::Accept(to, record, again)),
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Change(next, to) => match self.plan_change(*next, build) {
-                Ok(record) => build.replies.push(Reply::Change(to, record)),
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Control(control, to) => match self.frame(build, &Change::Control(control.clone())) {
-                Ok(_) => {
-                    build.group.steps.push(Step::Control(control));
-                    build.replies.push(Reply::Control(to));
-                }
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Stop => {}
-        }
-    }
-
-    fn plan_accept(
-        &mut self,
-        mut draft: Draft,
-        build: &mut Build,
-    ) -> Result<(Arc<Record>, bool), StoreError> {
-        let header = &draft.record.header;
-        let known = match self.overlay.duplicate(&header.author, header.uuid) {
-            Some(known) => Some(known),
-            None => self.index.duplicate(&header.author, header.uuid).map_err(|f| self.fault(f))?,
-        };
-        if let Some((id, digest)) = known {
-            if digest != draft.record.document.sha256 {
-                return Err(StoreError::IdUsed(id));
-            }
-            let first = self
-                .current(&id)?
-                .ok_or_else(|| self.fault(IndexFault::Inconsistent("a record is missing")))?;
-            return Ok((first, true));
-        }
-        if self.current(&draft.record.id)?.is_some() {
-            return Err(StoreError::IdUsed(draft.record.id));
-        }
-        if !build.room {
-            return Err(StoreError::Full);
-        }
-        for (slot, octets) in std::mem::take(&mut draft.inline) {
-            let place = self.content.put(&octets);
-            draft.set(slot, place);
-        }
-        draft.record.sequence = self.next_sequence;
-        let sealed = codec::encode(&draft.record).map_err(unwritable)?;
-        let place = self.frame(build, &Change::Accepted(sealed))?;
-        self.next_sequence += 1;
-        build.files.append(&mut draft.files);
-        Ok((self.step(build, (None, 1), draft.record, place), false))
-    }
-
-    fn plan_change(&mut self, next: Record, build: &mut Build) -> Result<Arc<Record>, StoreError> {
-        let old = self.current(&next.id)?.ok_or(StoreError::Unknown)?;
-        if old.version.checked_add(1) != Some(next.version) {
-            return Err(StoreError::Conflict);
-        }
-        if !same_message(&old, &next) {
-            return Err(unwritable("a change may not touch what is immutable in a message"));
-        }
-        let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
-        let added = total(&next).saturating_sub(total(&old)).min(next.facts.len() as u64);
-        let added = u32::try_from(added).unwrap_or(u32::MAX);
-        let sealed = codec::encode(&next).map_err(unwritable)?;
-        let place = self.frame(build, &Change::Changed(added, sealed))?;
-        Ok(self.step(build, (Some(old), added), next, place))
-    }
-
-    fn step(
-        &mut self,
-        build: &mut Build,
-        (old, added): (Option<Arc<Record>>, u32),
-        new: Record,
-        place: Place,
-    ) -> Arc<Record> {
-        let new = Arc::new(new);
-        build.group.events.push((Arc::clone(&new), added));
-        self.overlay.put(build.group.last, &new, old.is_none());
-        build.group.steps.push(Step::Record { old, new: Arc::clone(&new), place });
-        new
-    }
-
-    /// Adds a frame to the group; its place counts from the group's begin for now.
-    fn frame(&self, build: &mut Build, change: &Change) -> Result<Place, StoreError> {
-        let heading = Heading {
-            number: build.group.last + 1,
-            synced: self.ledger.last,
-            previous: build.group.head,
-            at: build.at,
-        };
-        let offset = build.frames.len();
-        build.group.head = frame::write(&mut build.frames, heading, change).map_err(unwritable)?;
-        build.group.last = heading.number;
-        let len = u32::try_from(build.frames.len() - offset).map_err(unwritable)?;
-        Ok(Place { segment: 0, offset: offset as u64, len })
-    }
-
-    /// The newest record under an id.
-    fn current(&self, id: &MessageId) -> Result<Option<Arc<Record>>, StoreError> {
-        match self.overlay.get(id) {
-            Some(record) => Ok(Some(record)),
-            None => Ok(self.index.get(id).map_err(|f| self.fault(f))?.map(Arc::new)),
-        }
-    }
-
-    fn fault(&self, fault: IndexFault) -> StoreError {
-        self.shared.suspect(&fault);
-        fault.into()
-    }
-}
-
-/// A record that can't be written: a fault in the gateway.
-fn unwritable(why: impl std::fmt::Display) -> StoreError {
-    let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why.to_string());
-    StoreError::Io { what: "writing a record".to_owned(), source }
-}
-
-/// Whether `next` is a later form of the same message: all that never changes is equal.
-fn same_message(old: &Record, next: &Record) -> bool {
-    old.sequence == next.sequence
-        && old.account == next.account
-        && old.accepted_at == next.accepted_at
-        && old.document == next.document
-        && old.receipt == next.receipt
-        && old.header == next.header
-        && old.signer == next.signer
-        && old.attachments == next.attachments
-        && old.order == next.order
 }

@@ -1,20 +1,22 @@
 //! The octets of messages: small ones in content segments, large ones in files of their own.
 //!
-//! An entry of a segment is `length u32, CRC32C u32, kind u8, 3 octets zero, octets`; the checksum
-//! covers everything but itself. A record names the first octet behind that head. Both segments
-//! and files are on disk before the ledger names what is in them.
+//! An entry of a segment is `length u32, CRC32C u32, kind u8, length of the owner's id u8, 2 octets
+//! zero, id, octets`; the checksum covers everything but itself. A record names the first octet behind
+//! that head. The owner stands there so that a segment can be emptied without asking every record
+//! where its contents lie. Both segments and files are on disk before the ledger names what is in them.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::domain::record::ContentPlace;
-use crate::domain::{ContentRef, Digest};
+use crate::domain::{ContentRef, Digest, MessageId};
 use crate::observe::Metrics;
 
 use super::ledger::sync_folder;
@@ -27,6 +29,8 @@ const SEGMENT_HEAD: u64 = 32;
 const ENTRY_HEAD: u64 = 12;
 /// Kind of an entry: octets as they came. Encrypted ones will get another.
 const PLAIN: u8 = 1;
+/// Octets of an owner's id at most.
+const MAX_OWNER: u64 = u8::MAX as u64;
 /// Octets handed out at once.
 const CHUNK: usize = 64 << 10;
 
@@ -52,9 +56,25 @@ pub(crate) fn file_path(root: &Path, name: uuid::Uuid) -> PathBuf {
     root.join("content").join("files").join(format!("{octet:02x}")).join(name.to_string())
 }
 
-fn segment_path(folder: &Path, number: u64) -> PathBuf {
+pub(crate) fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.content"))
 }
+
+/// The segments in a folder, in order.
+pub(crate) fn numbers(folder: &Path) -> std::io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number =
+            name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse::<u64>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Octets before the first entry of a segment.
+pub(crate) const FIRST: usize = SEGMENT_HEAD as usize;
 
 /// The end of the content segments, where the committer appends.
 pub(crate) struct Segments {
@@ -72,12 +92,7 @@ impl Segments {
     /// anything else does (a group that was never acknowledged), it stays: a new segment is begun.
     pub(crate) fn open(root: &Path, end: (u64, u64), bound: u64) -> std::io::Result<Self> {
         let folder = segments_folder(root);
-        let mut highest = 0;
-        for entry in std::fs::read_dir(&folder)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse().ok());
-            highest = highest.max(number.unwrap_or(0));
-        }
+        let highest = numbers(&folder)?.last().copied().unwrap_or_default();
         let mut segments = Self {
             folder,
             bound,
@@ -123,12 +138,18 @@ impl Segments {
     }
 
     /// Lays octets out in the group; gives where they will lie.
-    pub(crate) fn put(&mut self, octets: &[u8]) -> ContentPlace {
+    pub(crate) fn put(&mut self, owner: &MessageId, octets: &[u8]) -> ContentPlace {
         let offset = self.len + self.pending.len() as u64 + ENTRY_HEAD;
-        let head = entry_head(octets);
-        self.pending.extend_from_slice(&head);
+        let owner = owner.as_str().as_bytes();
+        self.pending.extend_from_slice(&entry_head(owner, octets));
+        self.pending.extend_from_slice(owner);
         self.pending.extend_from_slice(octets);
         ContentPlace::Segment { segment: self.number, offset }
+    }
+
+    /// The segment that is written to.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Octets laid out.
@@ -159,15 +180,56 @@ impl Segments {
     }
 }
 
-fn entry_head(octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
+fn entry_head(owner: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
     let mut head = [0; ENTRY_HEAD as usize];
     let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
     head[..4].copy_from_slice(&len.to_le_bytes());
     head[8] = PLAIN;
-    let crc = crc32c::crc32c(&head[..4]);
-    let crc = crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets);
+    // No id is longer than 100 characters.
+    head[9] = u8::try_from(owner.len()).unwrap_or(u8::MAX);
+    let crc = crc32c::crc32c_append(checksum(&head, owner), octets);
     head[4..8].copy_from_slice(&crc.to_le_bytes());
     head
+}
+
+fn checksum(head: &[u8; ENTRY_HEAD as usize], rest: &[u8]) -> u32 {
+    let crc = crc32c::crc32c(&head[..4]);
+    crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), rest)
+}
+
+/// Octets of a whole entry.
+pub(crate) fn entry_octets(owner: &MessageId, len: u64) -> u64 {
+    len.saturating_add(ENTRY_HEAD + owner.as_str().len() as u64)
+}
+
+/// Octets of an entry's head and its owner at most.
+pub(crate) const MAX_HEAD: usize = (ENTRY_HEAD + MAX_OWNER) as usize;
+
+/// The owner of the entry that begins here, and the whole entry's length; not checked, its octets may be
+/// missing.
+pub(crate) fn owner(at: &[u8]) -> Option<(&[u8], u64)> {
+    let (head, rest) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>()?;
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+    let owner = rest.get(..usize::from(head[9])).filter(|_| head[8] == PLAIN)?;
+    Some((owner, ENTRY_HEAD + owner.len() as u64 + u64::from(len)))
+}
+
+/// Where the octets of the entry lie that `at` begins with; the reason why there is none.
+fn entry(at: &[u8]) -> Result<Range<usize>, &'static str> {
+    let Some((head, rest)) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>() else {
+        return Err("its segment ends before it");
+    };
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let owner = usize::from(head[9]);
+    let Some(rest) = rest.get(..owner + len) else { return Err("its segment ends before it") };
+    if checksum(head, rest).to_le_bytes() != head[4..8] {
+        return Err("its checksum differs");
+    }
+    if head[8] != PLAIN {
+        return Err("it is of a kind that a newer program wrote");
+    }
+    let begin = ENTRY_HEAD as usize + owner;
+    Ok(begin..begin + len)
 }
 
 fn create(folder: &Path, number: u64) -> std::io::Result<File> {
@@ -196,14 +258,13 @@ pub(crate) fn open(root: &Path, content: &ContentRef) -> Result<Source, StoreErr
         ContentPlace::Segment { segment, offset } => {
             let file = File::open(segment_path(&segments_folder(root), segment)).map_err(missing)?;
             let start = offset.checked_sub(ENTRY_HEAD).ok_or_else(|| corrupt("its place is impossible"))?;
-            let len =
-                usize::try_from(content.len + ENTRY_HEAD).map_err(|_| corrupt("its length is impossible"))?;
-            if file.metadata().map_err(missing)?.len() < start + len as u64 {
-                return Err(corrupt("its segment ends before it"));
-            }
-            let mut entry = vec![0; len];
-            file.read_exact_at(&mut entry, start).map_err(missing)?;
-            let octets = Bytes::from(entry).split_off(ENTRY_HEAD as usize);
+            let most = content.len.saturating_add(ENTRY_HEAD + MAX_OWNER);
+            let there = file.metadata().map_err(missing)?.len().saturating_sub(start);
+            let mut found =
+                vec![0; usize::try_from(most.min(there)).map_err(|_| corrupt("its length is impossible"))?];
+            file.read_exact_at(&mut found, start).map_err(missing)?;
+            let octets = entry(&found).map_err(corrupt)?;
+            let octets = Bytes::from(found).slice(octets);
             if Digest::of(&octets) != content.sha256 {
                 return Err(corrupt("its digest differs"));
             }
@@ -216,6 +277,7 @@ pub(crate) fn open(root: &Path, content: &ContentRef) -> Result<Source, StoreErr
             }
             Ok(Source::File(Box::new(Hashed { file, hash: Context::new(&SHA256), sha256: content.sha256 })))
         }
+        ContentPlace::Dropped => Err(StoreError::Dropped),
     }
 }
 
@@ -225,6 +287,20 @@ pub(crate) enum Source {
     Memory(Bytes),
     /// Read chunk by chunk, digest checked at the end.
     File(Box<Hashed>),
+}
+
+/// Reads opened content of a segment, which is in memory already, or a file to its end. Blocking.
+pub(crate) fn read_whole(source: Source) -> Result<Bytes, StoreError> {
+    match source {
+        Source::Memory(octets) => Ok(octets),
+        Source::File(mut file) => {
+            let mut out = BytesMut::new();
+            while let Some(chunk) = file.next()? {
+                out.extend_from_slice(&chunk);
+            }
+            Ok(out.freeze())
+        }
+    }
 }
 
 /// A file that is hashed while it is read.

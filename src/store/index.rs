@@ -10,21 +10,22 @@
 //!
 //! sled 0.34 may panic on damaged files. Every call is guarded: a panic becomes a fault.
 
+mod apply;
 mod check;
 mod fill;
 mod frame;
 pub(crate) mod query;
 
+use apply::{Counts, Derived};
 pub(crate) use fill::Filler;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::ContentPlace;
 use crate::domain::{Digest, EndpointControl, Identifier, MessageId, Record};
 
 use super::StoreError;
@@ -33,7 +34,7 @@ use super::keys::{self, Key, kind};
 use super::ledger::{self, Place, ReadFault};
 
 /// Layout of the index; another one is rebuilt.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Why the index can't answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +101,10 @@ pub(crate) struct Meta {
     sum: u64,
     /// Messages.
     pub(crate) messages: u64,
+    /// Octets of all entries that the sum counts.
+    pub(crate) octets: u64,
+    /// The ledger may begin with this frame.
+    pub(crate) trimmed: u64,
 }
 
 /// One commit's effect on the index.
@@ -116,42 +121,17 @@ pub(crate) enum Step {
     },
     /// An operator's setting.
     Control(EndpointControl),
-}
-
-/// Messages by endpoint and state octet.
-type Counts = BTreeMap<(String, u8), u64>;
-
-/// Small enough to be kept in memory; changes only together with what is in sled.
-#[derive(Default)]
-struct Derived {
-    meta: Meta,
-    counts: Counts,
-    /// Operators' settings by key, sealed.
-    controls: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Derived {
-    /// What `steps` write, with all that is kept in memory brought up to it.
-    fn batch(&mut self, steps: &[Step], applied: u64, head: Digest) -> Result<sled::Batch, IndexFault> {
-        let mut batch = sled::Batch::default();
-        let mut touched = HashMap::new();
-        for step in steps {
-            match step {
-                Step::Record { old, new, place } => {
-                    apply_record(&mut batch, self, &mut touched, old.as_deref(), new, place);
-                }
-                Step::Control(control) => apply_control(&mut batch, self, control)?,
-            }
-        }
-        for ((endpoint, state), count) in touched {
-            batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
-        }
-        self.meta.applied = applied;
-        self.meta.head = head;
-        let meta = codec::seal(0, &self.meta).map_err(|f| IndexFault::Entry("the head", f))?;
-        batch.insert(Key::of(kind::META).done(), meta);
-        Ok(batch)
-    }
+    /// A message whose retention has ended.
+    Forget {
+        /// Which.
+        id: MessageId,
+        /// Its acceptance number.
+        sequence: u64,
+        /// Its record; `None` where the index has none.
+        old: Option<Arc<Record>>,
+    },
+    /// The ledger may begin here, and the next accepted message gets that number.
+    Trimmed(u64, u64),
 }
 
 /// The open index.
@@ -220,6 +200,7 @@ impl Index {
                 None => return Err(IndexFault::Inconsistent("it has no head")),
             }
             derived.counts = read_counts(&db)?;
+            derived.living = read_living(&db)?;
             for entry in db.scan_prefix([kind::CONTROL]) {
                 let (key, value) = entry?;
                 derived.controls.insert(key.to_vec(), value.to_vec());
@@ -251,11 +232,51 @@ impl Index {
         })
     }
 
+    /// Where the newest record of a message lies, and its version.
+    pub(crate) fn place(&self, id: &MessageId) -> Result<Option<(u64, Place)>, IndexFault> {
+        guarded(|| self.db.get(keys::message(id))?.map(|octets| read_place(&octets)).transpose())
+    }
+
+    /// The record that lies at `place`, if it is the newest of its message.
+    pub(crate) fn last_word(&self, sequence: u64, place: Place) -> Result<Option<Record>, IndexFault> {
+        let record =
+            self.ledger.numbered(place, sequence).map_err(|fault| IndexFault::Record(fault.to_string()))?;
+        let newest = self.place(&record.id)?;
+        Ok(newest.is_some_and(|(_, newest)| newest == place).then_some(record))
+    }
+
+    /// Octets of its files. sled's own count breaks off where a file of its goes at the same moment.
+    pub(crate) fn octets_on_disk(&self) -> u64 {
+        octets_in(&self.folder)
+    }
+
+    /// Whether another index holds the same entries, of the same frame.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let whole = |index: &Self| {
+            let derived = index.derived();
+            let meta = derived.meta.clone();
+            let counts = derived.counts.iter().filter(|(_, n)| **n > 0);
+            let counts: Vec<((String, u8), u64)> = counts.map(|(slot, n)| (slot.clone(), *n)).collect();
+            let sums = (meta.applied, meta.head, meta.next_sequence, meta.sum, meta.messages, meta.octets);
+            (sums, counts, derived.controls.clone(), derived.living.clone())
+        };
+        whole(self) == whole(other)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Closes a segment of the ledger that is gone.
+    pub(crate) fn let_go(&self, segment: u64) {
+        self.ledger.let_go(segment);
+    }
+
     /// A record, read from the ledger where the index says it is.
     pub(crate) fn get(&self, id: &MessageId) -> Result<Option<Record>, IndexFault> {
         guarded(|| {
-            let Some(octets) = self.db.get(keys::message(id))? else { return Ok(None) };
-            let (version, place) = read_place(&octets)?;
+            let Some((version, place)) = self.place(id)? else { return Ok(None) };
             let record = self.ledger.record(place, id).map_err(|fault| match fault {
                 ReadFault::Io(fault) if ledger::exhausted(&fault) => IndexFault::Unread(fault.to_string()),
                 fault => IndexFault::Record(fault.to_string()),
@@ -312,8 +333,31 @@ fn sync_all(folder: &Path) -> std::io::Result<()> {
     super::ledger::sync_folder(folder)
 }
 
+/// Octets of all files below a folder; those that go meanwhile don't count.
+fn octets_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let octets = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => octets_in(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    };
+    entries.map(octets).sum()
+}
+
 fn text_id(octets: &[u8]) -> Option<MessageId> {
     std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+fn read_living(db: &sled::Db) -> Result<BTreeMap<u64, u64>, IndexFault> {
+    let fault = || IndexFault::Inconsistent("a content segment's share is broken");
+    let mut living = BTreeMap::new();
+    for entry in db.scan_prefix([kind::SEGMENT]) {
+        let (key, value) = entry?;
+        let number = key.last_chunk().map(|n| u64::from_be_bytes(*n)).ok_or_else(fault)?;
+        let value: [u8; 8] = value.as_ref().try_into().map_err(|_| fault())?;
+        living.insert(number, u64::from_be_bytes(value));
+    }
+    Ok(living)
 }
 
 fn read_counts(db: &sled::Db) -> Result<Counts, IndexFault> {
@@ -327,72 +371,4 @@ fn read_counts(db: &sled::Db) -> Result<Counts, IndexFault> {
         counts.insert((endpoint, *state), u64::from_be_bytes(value));
     }
     Ok(counts)
-}
-
-fn apply_control(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    control: &EndpointControl,
-) -> Result<(), IndexFault> {
-    let key = keys::control(&control.endpoint);
-    let sealed = codec::seal(0, control).map_err(|f| IndexFault::Entry("a setting", f))?;
-    let meta = &mut derived.meta;
-    meta.sum = meta.sum.wrapping_add(weight(&key, &sealed));
-    if let Some(old) = derived.controls.insert(key.clone(), sealed.clone()) {
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &old));
-    }
-    batch.insert(key, sealed);
-    Ok(())
-}
-
-fn apply_record(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    touched: &mut HashMap<(String, u8), u64>,
-    old: Option<&Record>,
-    new: &Record,
-    place: &Place,
-) {
-    let difference = keys::difference(old, new);
-    let meta = &mut derived.meta;
-    for (key, value) in difference.removed {
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &value));
-        batch.remove(key);
-    }
-    for (key, value) in difference.added {
-        meta.sum = meta.sum.wrapping_add(weight(&key, &value));
-        batch.insert(key, value);
-    }
-    let key = keys::message(&new.id);
-    meta.sum = meta.sum.wrapping_add(weight(&key, &new.version.to_le_bytes()));
-    match old {
-        Some(old) => meta.sum = meta.sum.wrapping_sub(weight(&key, &old.version.to_le_bytes())),
-        None => {
-            meta.messages += 1;
-            meta.next_sequence = meta.next_sequence.max(new.sequence.saturating_add(1));
-            meta.content_end = meta.content_end.max(content_end(new));
-        }
-    }
-    batch.insert(key, write_place(new.version, place));
-    let slot = |r: &Record| (r.placement.endpoint.as_str().to_owned(), keys::state_octet(&r.state));
-    let (before, after) = (old.map(slot), slot(new));
-    if before.as_ref() != Some(&after) {
-        if let Some(slot) = before {
-            let count = derived.counts.entry(slot.clone()).or_default();
-            *count = count.saturating_sub(1);
-            touched.insert(slot, *count);
-        }
-        let count = derived.counts.entry(after.clone()).or_default();
-        *count += 1;
-        touched.insert(after, *count);
-    }
-}
-
-/// Behind the last octet in content segments that this record names.
-fn content_end(record: &Record) -> (u64, u64) {
-    let ends = record.contents().filter_map(|content| match content.place {
-        ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
-        ContentPlace::File { .. } => None,
-    });
-    ends.max().unwrap_or_default()
 }

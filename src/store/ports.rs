@@ -1,11 +1,12 @@
 //! The ports, on top of the committer's queue, the index and the content.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::domain::record::ContentPlace;
 use crate::domain::{
     ContentRef, EndpointControl, EndpointId, Event, Identifier, MessageId, Record, Timestamp,
 };
@@ -27,6 +28,12 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.queue.send(request).await.map_err(|_| self.shared.health.fault())?;
         answer.await.unwrap_or_else(|_| Err(self.shared.health.fault()))
+    }
+
+    /// Whether this place was given up while the process ran.
+    fn retired(&self, place: &ContentPlace) -> bool {
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(place, ContentPlace::Segment { segment, .. } if retired.contains(segment))
     }
 
     /// Asks the index away from the async runtime.
@@ -124,10 +131,13 @@ impl ReadPort for Store {
     }
 
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError> {
-        let (shared, content) = (Arc::clone(&self.shared), content.clone());
-        let opened = tokio::task::spawn_blocking(move || content::open(&shared.root, &content)).await;
+        let (shared, asked) = (Arc::clone(&self.shared), content.clone());
+        let opened = tokio::task::spawn_blocking(move || content::open(&shared.root, &asked)).await;
         let source = opened.map_err(|_| self.shared.health.fault())?;
         if matches!(source, Err(StoreError::Corrupt { .. })) {
+            if self.retired(&content.place) {
+                return Err(StoreError::Conflict);
+            }
             self.shared.metrics.corrupt("content");
         }
         Ok(Box::new(content::Reader::new(source?, self.shared.metrics.clone())))

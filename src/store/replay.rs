@@ -9,6 +9,7 @@ use super::codec;
 use super::frame::{Body, BodyFault, Change};
 use super::index::{Filler, Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment};
+use super::rebuild::Progress;
 use super::steps::Steps;
 
 /// Messages brought to the index in one batch. While a batch goes in, sled keeps every node that it
@@ -24,15 +25,26 @@ impl Newest {
     /// Walks the whole ledger.
     pub(crate) fn of(segments: &[Segment]) -> Result<Self, LedgerFault> {
         let mut newest = HashMap::new();
+        let mut progress = Progress::new("frames of the ledger looked at");
         ledger::walk(segments, |number, _, body, _| {
+            progress.tick(number);
             for change in body.changes()? {
-                if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                    newest.insert(codec::sequence(&sealed)?, number);
+                match change {
+                    Change::Accepted(sealed) | Change::Changed(_, sealed) => {
+                        newest.insert(codec::sequence(&sealed)?, number);
+                    }
+                    Change::Forgotten(sequence, _) => drop(newest.insert(sequence, number)),
+                    Change::Control(_) | Change::Trimmed(..) => {}
                 }
             }
             Ok(())
         })?;
         Ok(Self(newest))
+    }
+
+    /// Whether any frame speaks of this message.
+    pub(crate) fn knows(&self, sequence: u64) -> bool {
+        self.0.contains_key(&sequence)
     }
 
     fn is(&self, sequence: u64, number: u64) -> bool {
@@ -52,6 +64,7 @@ pub(crate) struct Replay<'i> {
     steps: Steps,
     last: u64,
     head: Digest,
+    progress: Progress,
 }
 
 impl<'i> Replay<'i> {
@@ -66,7 +79,8 @@ impl<'i> Replay<'i> {
     }
 
     fn new(index: Target<'i>) -> Self {
-        Self { index, steps: Steps::default(), last: 0, head: Digest::default() }
+        let progress = Progress::new("frames of the ledger brought in");
+        Self { index, steps: Steps::default(), last: 0, head: Digest::default(), progress }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -77,10 +91,27 @@ impl<'i> Replay<'i> {
         body: &Body,
         place: Place,
     ) -> Result<Option<IndexFault>, BodyFault> {
+        self.progress.tick(number);
         for change in body.changes()? {
             let (old, sealed) = match change {
                 Change::Control(control) => {
                     self.steps.push(Step::Control(control));
+                    continue;
+                }
+                Change::Forgotten(sequence, id) => {
+                    let old = match &self.index {
+                        // It is the last word: nothing earlier was brought in.
+                        Target::Empty(..) => None,
+                        Target::Known(_) => match self.before(&id) {
+                            Ok(old) => Some(old),
+                            Err(fault) => return Ok(Some(fault)),
+                        },
+                    };
+                    self.steps.push(Step::Forget { id, sequence, old });
+                    continue;
+                }
+                Change::Trimmed(first, next) => {
+                    self.steps.push(Step::Trimmed(first, next));
                     continue;
                 }
                 Change::Accepted(sealed) => (false, sealed),

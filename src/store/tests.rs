@@ -2,6 +2,7 @@
 
 mod crash;
 mod fixture;
+mod keeping;
 mod model;
 mod ports;
 mod proof;

@@ -12,6 +12,7 @@ mod faults;
 mod front;
 mod hostile;
 mod kill;
+mod life;
 mod pages;
 mod power;
 mod proof;

@@ -30,7 +30,7 @@ impl Index {
                         messages += 1;
                         sum = sum.wrapping_add(weight(&key, &version.to_le_bytes()));
                     }
-                    kind::COUNT | kind::META => {}
+                    kind::COUNT | kind::META | kind::SEGMENT => {}
                     kind::LISTING => {
                         sum = sum.wrapping_add(weight(&key, &value));
                         *counts.entry(slot(&key, &value)?).or_default() += 1;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Digest, EndpointControl, Record, Timestamp};
+use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
 
 use super::super::codec;
 use super::super::frame::{self, Body, Change, HEADER, MAX_BODY};
@@ -44,6 +44,15 @@ pub enum Told {
     },
     /// An operator's setting.
     Setting(EndpointControl),
+    /// A message's record was removed when its retention had ended.
+    Forgotten {
+        /// Its acceptance number.
+        sequence: u64,
+        /// Which.
+        id: MessageId,
+    },
+    /// Frames before this number may be gone: their retention has ended.
+    Trimmed(u64),
 }
 
 /// Why a ledger can't be followed.
@@ -239,6 +248,8 @@ impl Tail {
                     Told::Message { new: false, added, record: record(&sealed)? }
                 }
                 Change::Control(control) => Told::Setting(control),
+                Change::Forgotten(sequence, id) => Told::Forgotten { sequence, id },
+                Change::Trimmed(first, _) => Told::Trimmed(first),
             });
         }
         let (previous, when) = (body.previous, body.at);

@@ -11,6 +11,7 @@ mod client;
 mod content;
 mod lane;
 mod note;
+pub mod opinion;
 mod scheduler;
 mod steer;
 mod sweep;

@@ -374,4 +374,5 @@ fn same_message(old: &Record, next: &Record) -> bool {
         && old.signer == next.signer
         && old.attachments == next.attachments
         && old.order == next.order
+        && old.coverage == next.coverage
 }

@@ -3,6 +3,7 @@
 mod binary;
 mod checking;
 mod lifecycle;
+mod opinion;
 mod reload;
 mod site;
 mod watching;

@@ -67,7 +67,8 @@ pub fn hesse() -> PathBuf {
 fn accounts(pki: &Pki, quota: Quota) -> Accounts {
     let account = |name: &str, role: Role, identifiers: &[&str]| {
         let identifiers = identifiers.iter().map(|id| id.parse().unwrap()).collect();
-        let account = Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota };
+        let account =
+            Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota, xades: false };
         (pki.fingerprint(name), account)
     };
     Accounts::new([

@@ -194,16 +194,7 @@ impl Config {
     /// # Errors
     /// Every fault there is, at once, in the order of the file.
     pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
-        let unreadable = |why: String| {
-            vec![Fault::new("", format!("{} can't be read: {why}; name a TOML file", file.display()))]
-        };
-        let found = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?;
-        if found.len() > MAX_FILE {
-            return Err(unreadable(format!("it is larger than {MAX_FILE} octets")));
-        }
-        let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-        let absolute = std::path::absolute(file).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(&text, &absolute)
+        whole(Self::survey(file))
     }
 
     /// As [`Config::load`], from the text of `file`; relative paths are relative to its folder.
@@ -211,16 +202,31 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Fault>> {
+        whole(Self::gather(text, file))
+    }
+
+    /// Every fault there is, and what could be read in spite of them, so that a check can go on
+    /// to the files that the rest names. Nothing is to be started with it unless there are none.
+    #[must_use]
+    pub fn survey(file: &Path) -> (Option<Self>, Vec<Fault>) {
+        match text_of(file) {
+            Ok((text, absolute)) => Self::gather(&text, &absolute),
+            Err(why) => {
+                let problem = format!("{} can't be read: {why}; name a TOML file", file.display());
+                (None, vec![Fault::new("", problem)])
+            }
+        }
+    }
+
+    fn gather(text: &str, file: &Path) -> (Option<Self>, Vec<Fault>) {
         let folder = file.parent().unwrap_or(Path::new("."));
         let reading = reader::Reading::new(text, folder);
         let config = Self::read(&reading, file);
-        match (config, reading.into_faults()) {
-            (Some(config), faults) if faults.is_empty() => Ok(config),
-            (None, faults) if faults.is_empty() => {
-                Err(vec![Fault::new("", "the configuration is not complete".to_owned())])
-            }
-            (_, faults) => Err(faults),
+        let mut faults = reading.into_faults();
+        if config.is_none() && faults.is_empty() {
+            faults.push(Fault::new("", "the configuration is not complete".to_owned()));
         }
+        (config, faults)
     }
 
     /// Reads every section before it gives up, so that all faults are gathered.
@@ -259,4 +265,21 @@ impl Config {
             second_opinion,
         })
     }
+}
+
+fn whole((config, faults): (Option<Config>, Vec<Fault>)) -> Result<Config, Vec<Fault>> {
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => Err(faults),
+    }
+}
+
+/// The text of a configuration file, and its absolute path.
+fn text_of(file: &Path) -> Result<(String, PathBuf), String> {
+    let found = std::fs::metadata(file).map_err(|error| error.to_string())?;
+    if found.len() > MAX_FILE {
+        return Err(format!("it is larger than {MAX_FILE} octets"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    Ok((text, std::path::absolute(file).map_err(|error| error.to_string())?))
 }

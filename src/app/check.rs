@@ -41,12 +41,11 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
         now.date().checked_add(jiff::Span::new().days(AHEAD)).unwrap_or(jiff::civil::Date::MAX)
     });
     let mut report = Report { by, ..Report::default() };
-    let config = match Config::load(file) {
-        Ok(config) => config,
-        Err(faults) => {
-            report.faults = faults;
-            return report;
-        }
+    // Faults of the configuration do not hide those of the files that the rest of it names.
+    let (config, faults) = Config::survey(file);
+    report.faults = faults;
+    let Some(config) = config else {
+        return report;
     };
     match Material::load(&config) {
         Ok(material) => {

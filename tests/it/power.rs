@@ -10,6 +10,7 @@
 
 mod disk;
 mod drive;
+mod failing;
 mod gateway;
 mod judge;
 mod log;

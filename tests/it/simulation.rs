@@ -53,17 +53,24 @@ fn clocks_that_jump_by_a_day_lose_and_revive_nothing() {
     simulation.check();
 }
 
+/// Each gateway has a breaker of its own and may find out up to an hour later than the other that the
+/// authority is back. So what each of them sends is held against its own mean, from the moment it
+/// has found out: both together then never send more than twice what both send on average.
 #[test]
 fn after_an_outage_a_full_queue_drains_at_an_even_rate() {
-    for n in 0..4 {
+    let seed = seed();
+    for n in 0..number("AMTSWEG_OUTAGES", 16) {
         let wish = Wish { days: 4, endpoints: 1, outages: false, crashes: false, jumps: false };
-        let mut simulation = Simulation::new(seed() + n, wish);
+        let mut simulation = Simulation::new(seed + n, wish);
         simulation.outage(0, DAY, 2 * DAY, 1500);
         simulation.run();
         simulation.check();
-        let (most, mean) = simulation.rates(2 * DAY, 10_000);
-        println!("after the outage {mean:.1} attempts in 10 s, {most} at most");
-        assert!(most as f64 <= 2.0 * mean, "{most} attempts in 10 s, {mean:.1} on average");
+        let rates = simulation.rates(2 * DAY, 10_000);
+        println!("seed {}: attempts in 10 s, most and mean of each gateway: {rates:.1?}", seed + n);
+        assert!(!rates.is_empty(), "somebody brought the messages");
+        for (most, mean) in rates {
+            assert!(most as f64 <= 2.0 * mean, "{most} attempts in 10 s, {mean:.1} on average");
+        }
     }
 }
 

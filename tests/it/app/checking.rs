@@ -57,6 +57,18 @@ fn faults_of_all_files_come_at_once() {
 }
 
 #[test]
+fn a_fault_of_the_configuration_does_not_hide_those_of_its_files() {
+    let site = Site::new();
+    site.edit("amtsweg.toml", "[gateway]", "[gateway]\ncolour = \"red\"");
+    site.edit("directory/endpoints.toml", "kind = \"push\"", "kind = \"pigeon\"");
+    let report = check(&site.config_file(), None);
+    let keys: Vec<&str> = report.faults.iter().map(|fault| fault.key.as_str()).collect();
+    for key in ["gateway.colour", "directory.folder"] {
+        assert!(keys.contains(&key), "{key} is missing in {:#?}", report.faults);
+    }
+}
+
+#[test]
 fn a_mailbox_that_nobody_can_pull_from_is_warned_about() {
     let site = Site::new();
     let report = check(&site.config_file(), None);

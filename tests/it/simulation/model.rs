@@ -134,8 +134,8 @@ pub struct Simulation {
     attempts: Vec<Option<Attempt>>,
     /// Messages that nobody has finished with.
     open: BTreeSet<usize>,
-    /// True times of claims at endpoint 0, for rates.
-    starts: Vec<u64>,
+    /// True times of claims at endpoint 0 and the worker that made them, for rates.
+    starts: Vec<(u64, usize)>,
     made: u64,
     crashes: u64,
     outages: u64,

@@ -87,7 +87,7 @@ impl Simulation {
         attempt.answer = self.answer(attempt.endpoint);
         self.made += 1;
         if attempt.endpoint == 0 {
-            self.starts.push(self.now);
+            self.starts.push((self.now, attempt.worker));
         }
         let latency = self.endpoints[attempt.endpoint].latency;
         let took = match attempt.answer {

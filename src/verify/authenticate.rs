@@ -48,12 +48,13 @@ pub(super) fn authenticate(
     if let Some((_, refusal)) = uncovered.into_iter().next() {
         return Err(refusal);
     }
+    once(&signature, properties)?;
     selected(document, limits, &signature, found)?;
     if digest.is_none_or(|digest| digest.as_ref() != signature.digest.as_slice()) {
         let reason = "the document has been changed after it was signed (digest); send it as it was signed";
         return Err(Refusal::new(Code::SignatureWrong, reason));
     }
-    signed_properties(document, limits, &signature, found, &passed.root, properties)?;
+    signed_properties(document, limits, &signature, found, &passed.root)?;
     let message = signature::canonical_signed_info(
         document,
         limits,
@@ -110,21 +111,25 @@ fn selected(
     Err(Refusal::new(Code::NotCovered, reason))
 }
 
-/// Whether the signed properties of XAdES are unchanged and nothing else answers to their id; `seen`
-/// says how many elements have it.
+/// Whether nothing else answers to the id of XAdES' signed properties; `seen` says how many elements
+/// have it.
+fn once(signature: &Signature, seen: usize) -> Result<(), Refusal> {
+    if signature.properties.is_some() && seen != 1 {
+        let reason = "the id of SignedProperties stands at several elements; ids must be unique";
+        return Err(Refusal::new(Code::NotCovered, reason));
+    }
+    Ok(())
+}
+
+/// Whether the signed properties of XAdES are unchanged.
 fn signed_properties(
     document: Document<'_>,
     limits: &Limits,
     signature: &Signature,
     found: &Found<'_>,
     root: &Root,
-    seen: usize,
 ) -> Result<(), Refusal> {
     let Some((target, _)) = &signature.properties else { return Ok(()) };
-    if seen != 1 {
-        let reason = "the id of SignedProperties stands at several elements; ids must be unique";
-        return Err(Refusal::new(Code::NotCovered, reason));
-    }
     let canonical = signature::canonical_properties(document, limits, found, root, target)?;
     let mut hasher = Hasher::new(target.hash);
     hasher.put(&canonical);

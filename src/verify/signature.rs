@@ -131,7 +131,8 @@ pub(crate) fn canonical_properties(
     canonical(document, limits, found, root, target.method, out, (4, XADES, "SignedProperties"))
 }
 
-/// Canonicalises one element of a signature by its depth and name. Its ancestors are not in the
+/// Canonicalises one element of a signature by its depth and name; below a child of the signature, only
+/// what its `ds:Object` holds counts. Its ancestors are not in the
 /// node-set, and of them only the document's root has attributes of the `xml` namespace.
 fn canonical(
     document: Document<'_>,
@@ -145,14 +146,22 @@ fn canonical(
     let mut walk =
         Walk::fragment(document, limits, found.range.clone(), found.namespaces.clone(), String::new());
     let inherited: Vec<_> = root.inherited.iter().filter(|a| inherits(method, a)).cloned().collect();
-    let mut inside = false;
+    let (mut inside, mut object) = (false, false);
     loop {
         let node = walk.next()?;
+        if node == Node::Start && walk.depth() == 2 {
+            object = walk.is(DSIG, "Object");
+        }
         match node {
             Node::Eof => {
                 return Err(walk.refuse(Code::SignatureWrong, format!("the signature lacks {local}")));
             }
-            Node::Start if !inside && walk.depth() == depth && walk.is(namespace, local) => {
+            Node::Start
+                if !inside
+                    && walk.depth() == depth
+                    && (object || depth == 2)
+                    && walk.is(namespace, local) =>
+            {
                 inside = true;
                 canonical.start(&walk, Some(&inherited));
             }

@@ -5,5 +5,6 @@ mod checking;
 mod lifecycle;
 mod opinion;
 mod reload;
+mod signing;
 mod site;
 mod watching;

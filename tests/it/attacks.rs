@@ -8,6 +8,7 @@ mod forge;
 mod forge_key;
 mod forge_parser;
 mod forge_signature;
+mod forge_transform;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
-//! The verifier, the JDK's XML signatures and bergshamra judge the same documents: generated ones with
-//! every form of signature, and mutations of them, each determined by its seed. (xmlsec1 does so in
-//! `xmlsec.rs`.) The JDK runs once for all documents.
+//! The verifier and the JDK's XML signatures judge the same documents: generated ones with every form of
+//! signature, and mutations of them, each determined by its seed. (xmlsec1 does so in `xmlsec.rs`.) The
+//! JDK runs once for all documents. bergshamra is asked too, and what it says is counted: it refuses many of
+//! the documents that the JDK, xmlsec1 and we accept, so it is no judge of them.
 //!
 //! `AMTSWEG_DOCUMENTS=10000 cargo test --test it conformance -- --nocapture` is the long form.
 
@@ -42,6 +43,10 @@ const STRICTER: &[&str] = &[
     "ids must be unique",
     // Namespaces in XML 1.0 recommend absolute URIs; where no name uses one, it is not signed.
     "a namespace must be an absolute URI",
+    // A mutated XML declaration is an instruction, which a root's id does not cover.
+    "a processing instruction outside the root is not covered",
+    // webpki holds certificates more strictly to DER.
+    "no certificate of the signature can be read",
     "only XML 1.0 is accepted",
     "the XML declaration is malformed",
 ];
@@ -151,7 +156,7 @@ fn documents() -> usize {
 }
 
 #[test]
-fn the_jdk_and_bergshamra_agree_on_generated_documents_and_mutations() {
+fn the_jdk_agrees_on_generated_documents_and_mutations() {
     let world = World::new();
     let cases: Vec<Case> = (0..documents()).map(|seed| world.case(seed)).collect();
     let Some(theirs) = world.jdk(&cases) else {
@@ -159,20 +164,20 @@ fn the_jdk_and_bergshamra_agree_on_generated_documents_and_mutations() {
         return;
     };
     assert_eq!(theirs.len(), cases.len());
-    let (mut accepted, mut refused, mut stricter, mut unknown, mut alone) = (0, 0, 0, 0, 0);
+    let (mut accepted, mut refused, mut stricter, mut unknown, mut alone, mut lax) = (0, 0, 0, 0, 0, 0);
     let mut faults = Vec::new();
     for (case, jdk) in cases.iter().zip(&theirs) {
         let ours = world.ours(&case.octets);
         assert!(case.mutated || ours.is_ok(), "seed {}: {ours:?}", case.seed);
-        let third = world.bergshamra(&case.octets);
-        // The JDK knows Ed25519 from its release 21 on: there bergshamra is the judge.
-        let judge = if case.key == Key::Ed25519 {
+        // Older JDKs do not know Ed25519 here.
+        if case.key == Key::Ed25519 && jdk.contains("unsupported SignatureMethod") {
             unknown += 1;
-            third
-        } else {
-            alone += usize::from(third != (jdk == "ok"));
-            jdk == "ok"
-        };
+            continue;
+        }
+        let judge = jdk == "ok";
+        let third = world.bergshamra(&case.octets);
+        alone += usize::from(third != judge);
+        lax += usize::from(third && !judge);
         match (&ours, judge) {
             (Ok(()), true) => accepted += 1,
             (Err(_), false) => refused += 1,
@@ -184,8 +189,8 @@ fn the_jdk_and_bergshamra_agree_on_generated_documents_and_mutations() {
         }
     }
     println!(
-        "{} documents: {accepted} accepted and {refused} refused by both, {stricter} by us alone; bergshamra was \
-         the judge of {unknown} and differed from the JDK on {alone}",
+        "{} documents: {accepted} accepted and {refused} refused by the JDK and us, {stricter} by us alone, {unknown} \
+         not known to the JDK; bergshamra differed from both on {alone}, and accepted what they refuse on {lax}",
         cases.len()
     );
     if !faults.is_empty() {

@@ -183,7 +183,7 @@ impl Forge {
         let at = signed.find(content).unwrap();
         overlong.splice(at..=at, [0xC1, 0x81]);
         add("overlong-utf-8", "AW-0104", overlong);
-        add("version-1.1", "AW-0101", format!("<?xml version=\"1.1\"?>{signed}").into_bytes());
+        add("version-1.1", "AW-0102", format!("<?xml version=\"1.1\"?>{signed}").into_bytes());
         add("nul", "AW-0101", text(content, "Anmeldung\0"));
         add("nul-by-reference", "AW-0101", text(content, "Anmeldung&#0;"));
         add("control-character", "AW-0101", text(content, "Anmeldung\u{1}"));

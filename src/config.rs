@@ -53,6 +53,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[store]`
     pub store: Store,
+    /// `[proof]`
+    pub proof: Proof,
     /// `[log]`
     pub log: Log,
     /// `[xta]`
@@ -170,6 +172,15 @@ pub struct Store {
     pub cache: u64,
 }
 
+/// `[proof]`: when checkpoints of the ledger are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// At the latest so long after the last one, when something has happened.
+    pub every: Duration,
+    /// At the latest after so many events.
+    pub events: u64,
+}
+
 /// `[log]`: what is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -243,6 +254,7 @@ impl Config {
         let accounts = sections::accounts(&mut root, &limits);
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
+        let proof = sections::proof(&mut root);
         let log = sections::log(&mut root);
         let xta = orders::xta(&mut root);
         let second_opinion = opinion::opinion(&mut root, gateway.as_ref(), trust.as_ref());
@@ -260,6 +272,7 @@ impl Config {
             accounts,
             delivery: delivery?,
             store,
+            proof,
             log,
             xta,
             second_opinion,

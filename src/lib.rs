@@ -11,6 +11,7 @@
 
 pub mod antrag;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod deliver;
@@ -21,10 +22,13 @@ pub mod intake;
 pub mod mailbox;
 pub mod observe;
 mod pem;
+pub mod proof;
 pub mod proto;
 pub mod route;
 pub mod store;
 pub mod verify;
+mod xml;
+mod xta;
 
 /// Messages are many small allocations on several threads, and the index copies its nodes: the C
 /// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions).

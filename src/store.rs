@@ -12,6 +12,7 @@ mod commit;
 mod content;
 mod frame;
 mod index;
+pub mod inspect;
 mod keys;
 pub mod ledger;
 mod marker;
@@ -230,6 +231,8 @@ pub struct Filter {
     pub endpoint: Option<EndpointId>,
     /// In the state of this name ([`crate::domain::State::name`]).
     pub state: Option<String>,
+    /// In one of the states of these names; none named: in any.
+    pub any_of: &'static [&'static str],
     /// Submitted by this account.
     pub account: Option<AccountName>,
     /// Accepted with a number greater than this.
@@ -313,6 +316,19 @@ pub trait ReadPort: Send + Sync {
 
     /// Committed changes from now on; a slow reader misses some (they are hints).
     fn events(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
+}
+
+/// Where the ledger stands. Used by `proof`.
+#[async_trait]
+pub trait LedgerPort: Send + Sync {
+    /// Number of the last frame on disk.
+    fn synced(&self) -> u64;
+
+    /// Number of the frame that says the last word on a message.
+    ///
+    /// # Errors
+    /// As [`ReadPort::get`].
+    async fn newest_frame(&self, id: &MessageId) -> Result<Option<u64>, StoreError>;
 }
 
 /// Reads content of at most `bound` octets into memory.

@@ -22,7 +22,11 @@ mod authenticate;
 mod c14n;
 mod certificate;
 mod chars;
+pub mod detached;
 mod document;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 mod keys;
 mod misc;

@@ -79,6 +79,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("limits (other than those inside a document)", old.limits != limits),
         ("delivery", old.delivery != new.delivery),
         ("store", old.store != new.store),
+        ("proof", old.proof != new.proof),
         ("log", old.log != new.log),
         ("xta", old.xta != new.xta),
         ("second_opinion", old.second_opinion != new.second_opinion),

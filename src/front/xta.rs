@@ -2,21 +2,23 @@
 //!
 //! `mime` takes a request apart, `soap` reads its envelope, one function per operation does the work
 //! through intake and mailbox, `answer` writes what comes of it, `fault` what goes wrong. What a
-//! message brings along that only XTA knows (`metadata`) is kept with it and given back.
+//! message brings along that only XTA knows (`metadata`) is kept with it and given back. The words that
+//! both ends of a connection need are in [`crate::xta`].
 
 mod answer;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod mailbox;
 mod management;
 mod metadata;
 mod mime;
-mod names;
 mod pages;
 mod report;
 mod send;
 mod settings;
 mod soap;
-mod tree;
 mod wsdl;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use super::gate::Caller;
 use super::report::{parse_id, unknown};
 use crate::domain::{Account, Identifier, MessageId, Record};
 use crate::error::{Code, Refusal};
+use crate::xta::{names, tree};
 use answer::Answer;
 use fault::Fault;
 use names::{META, Operation, Port};
@@ -116,7 +119,7 @@ async fn operate(
 ) -> Result<(Operation, Answer), Fault> {
     let media = mime::Media::of(request.headers())?;
     let bound = usize::try_from(state.core.parts.limits.document_octets).unwrap_or(usize::MAX);
-    let message = mime::open(&media, request.into_body(), bound, caller).await?;
+    let message = mime::open(&media, request.into_body(), bound, &caller.hold).await?;
     let read = soap::request(&message.envelope, bound, port, media.action.as_deref());
     let request = read.map_err(|Bad { fault, message_id }| {
         asked.message_id = message_id;

@@ -12,6 +12,7 @@
 
 mod check;
 mod fill;
+mod frame;
 pub(crate) mod query;
 
 pub(crate) use fill::Filler;

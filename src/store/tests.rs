@@ -4,4 +4,5 @@ mod crash;
 mod fixture;
 mod model;
 mod ports;
+mod proof;
 mod records;

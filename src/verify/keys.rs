@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    fn fits(self, scheme: Scheme) -> bool {
+    pub(super) fn fits(self, scheme: Scheme) -> bool {
         match self {
             Self::Rsa(bits) => {
                 matches!(scheme, Scheme::Pkcs1 | Scheme::Pss | Scheme::PssParameters)
@@ -79,7 +79,11 @@ pub(crate) fn kind(spki: &[u8]) -> Kind {
     }
 }
 
-fn algorithm(kind: Kind, method: SignatureMethod) -> Option<&'static dyn SignatureVerificationAlgorithm> {
+/// The algorithm that checks signatures of this method with such a key.
+pub(super) fn algorithm(
+    kind: Kind,
+    method: SignatureMethod,
+) -> Option<&'static dyn SignatureVerificationAlgorithm> {
     let scheme = if method.scheme == Scheme::PssParameters { Scheme::Pss } else { method.scheme };
     Some(match (kind, scheme, method.hash) {
         (Kind::Ed25519, Scheme::Ed25519, _) => algs::ED25519,
@@ -171,7 +175,7 @@ pub(crate) fn verifying(
 
 /// `r` and `s` side by side (XML Signature 1.1, section 6.4.3), as an ASN.1 `Ecdsa-Sig-Value`
 /// (RFC 3279, section 2.2.3).
-fn ecdsa_der(value: &[u8], field: usize) -> Option<Vec<u8>> {
+pub(super) fn ecdsa_der(value: &[u8], field: usize) -> Option<Vec<u8>> {
     if value.len() != 2 * field {
         return None;
     }

@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::error::{Code, Refusal};
 
 use super::Limits;
-use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan};
+use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan, SignatureMethod};
 use super::document::Document;
 use super::keys;
 use super::pass::{Found, Passed, pass};
@@ -185,6 +185,16 @@ impl Signer {
         };
         let value = self.key.sign(method, &signed_info(&whole(&properties, ""), profile)?)?;
         Ok(whole(&properties, &STANDARD.encode(value)))
+    }
+
+    /// What it signs with.
+    pub(super) fn method(&self, profile: Profile) -> SignatureMethod {
+        self.key.method(profile, Form::default()).0
+    }
+
+    /// The value of a signature over octets.
+    pub(super) fn value(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.key.sign(key::Method(method), message)
     }
 
     /// The signature element: up to where a second reference may stand, from there up to its value,

@@ -6,5 +6,5 @@ mod lifecycle;
 mod opinion;
 mod reload;
 mod signing;
-mod site;
+pub mod site;
 mod watching;

@@ -16,6 +16,7 @@ mod hostile;
 mod kill;
 mod pages;
 mod power;
+mod proof;
 mod rooms;
 mod simulation;
 mod support;

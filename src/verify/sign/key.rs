@@ -35,7 +35,7 @@ static CURVES: [Curve; 3] = [
 
 /// A signature method, to be written down.
 #[derive(Clone, Copy)]
-pub(super) struct Method(SignatureMethod);
+pub(super) struct Method(pub(super) SignatureMethod);
 
 impl Method {
     /// The element `SignatureMethod`, with its parameters where they are written out.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, AuthorityId, DeclaredAttachment, Digest, EndpointId, Header, Identifier, MessageId, Order,
-    SignerInfo, State, Timestamp, Way,
+    AccountName, AuthorityId, Coverage, DeclaredAttachment, Digest, EndpointId, Header, Identifier,
+    MessageId, Order, SignerInfo, State, Timestamp, Way,
 };
 
 /// Facts kept per message; older ones in the middle are dropped and counted.
@@ -109,6 +109,10 @@ pub struct Record {
     /// messages without one look as they did before there were any.
     #[serde(skip)]
     pub order: Option<Order>,
+    /// What the signature covers. Written like `order`; `None` where nobody signed, and in records that
+    /// are older than the statement.
+    #[serde(skip)]
+    pub coverage: Option<Coverage>,
     /// The name that the authority's server gave for it, where that server gives names (XTA). Written as
     /// `order` is.
     #[serde(skip)]

@@ -138,6 +138,7 @@ pub(crate) fn draft(files: &Files, new: NewMessage) -> Result<Draft, StoreError>
         facts: Vec::new(),
         facts_dropped: 0,
         order,
+        coverage: new.message.coverage().cloned(),
         remote: None,
     };
     record.state = State::initial(record.placement.way, record.starts(new.at), new.at);

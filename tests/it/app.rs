@@ -3,6 +3,8 @@
 mod binary;
 mod checking;
 mod lifecycle;
+mod opinion;
 mod reload;
+mod signing;
 pub mod site;
 mod watching;

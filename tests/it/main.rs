@@ -4,8 +4,10 @@
 #![cfg(test)]
 
 mod app;
+mod attacks;
 mod child;
 mod cli;
+mod conformance;
 mod deploy;
 mod discretion;
 mod faults;

@@ -201,4 +201,5 @@ fn same_message(old: &Record, next: &Record) -> bool {
         && old.signer == next.signer
         && old.attachments == next.attachments
         && old.order == next.order
+        && old.coverage == next.coverage
 }

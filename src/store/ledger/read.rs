@@ -100,10 +100,10 @@ impl Reader {
             return Err(ReadFault::Checksum);
         }
         for change in Body::read(body)?.changes()? {
-            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                if let Some(record) = pick(&sealed)? {
-                    return Ok(Some(record));
-                }
+            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change
+                && let Some(record) = pick(&sealed)?
+            {
+                return Ok(Some(record));
             }
         }
         Ok(None)

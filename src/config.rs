@@ -3,6 +3,7 @@
 //!
 //! `deploy/amtsweg.toml` is the documented default. Relative paths are relative to the file.
 
+mod keys;
 mod orders;
 mod reader;
 mod sections;
@@ -20,6 +21,7 @@ pub use value::KeyFile;
 
 use crate::domain::{Account, Digest, Identifier};
 use crate::front::xta;
+use crate::store::MasterSource;
 use crate::verify;
 
 /// Largest configuration file in octets; a larger one is a mistake.
@@ -163,6 +165,17 @@ pub struct Store {
     pub segment: u64,
     /// Octets of memory for the index' cache.
     pub cache: u64,
+    /// `[store.encryption]`
+    pub encryption: Encryption,
+}
+
+/// `[store.encryption]`: whether, and under which master keys, what is stored is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encryption {
+    /// Whether new messages are encrypted.
+    pub on: bool,
+    /// The first one wraps, all of them unwrap.
+    pub keys: Vec<MasterSource>,
 }
 
 /// `[log]`: what is logged, and how.

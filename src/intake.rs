@@ -243,6 +243,11 @@ pub(crate) fn store_refusal(error: StoreError) -> Refusal {
             Code::OverLimit,
             format!("the content has more than the {bound} octets that are allowed; split it"),
         ),
+        StoreError::Dropped => Refusal::new(
+            Code::UnknownMessage,
+            "the content of this message was removed when its retention had ended; its record and its receipt \
+             are still there, ask for its status",
+        ),
         StoreError::Unknown => {
             Refusal::new(Code::UnknownMessage, "there is no message with this id; check the id")
         }

@@ -19,6 +19,7 @@ mod open;
 mod overlay;
 mod ports;
 mod queue;
+mod records;
 mod recover;
 mod replay;
 mod room;
@@ -26,10 +27,12 @@ mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
 pub use stage::FLOOR;
+pub use vault::{Encryption, MasterKey, MasterSource, Secret, SoftKey, VaultFault, VaultState, vault_state};
 
 use std::sync::Arc;
 
@@ -57,6 +60,9 @@ pub enum StoreError {
     /// The disk is full or nearly so; nothing was written.
     #[error("the disk is nearly full")]
     Full,
+    /// The content was removed when its retention had ended; the message's record is still there.
+    #[error("the content was removed when its retention had ended")]
+    Dropped,
     /// More than the bound for one attachment or document.
     #[error("the content is larger than the bound of {0} octets")]
     TooLarge(u64),
@@ -114,8 +120,8 @@ pub struct Staged {
 pub(crate) enum StagedBody {
     /// In memory: goes to a content segment.
     Memory(Bytes),
-    /// In a temporary file: removed when dropped unless it was kept.
-    File(StagedFile),
+    /// In a temporary file: removed when dropped unless it was kept. With its octets of content.
+    File(StagedFile, u64),
 }
 
 /// A temporary file that removes itself.
@@ -127,6 +133,8 @@ pub(crate) struct StagedFile {
     pub(crate) name: uuid::Uuid,
     /// Set once it was renamed to its final place.
     pub(crate) kept: bool,
+    /// The key that its octets are encrypted with, until its head says so.
+    pub(crate) key: Option<Secret>,
 }
 
 impl Drop for StagedFile {
@@ -308,7 +316,7 @@ pub trait ReadPort: Send + Sync {
     /// Opens stored content.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`], [`StoreError::Io`].
+    /// [`StoreError::Dropped`] when its retention has ended, [`StoreError::Corrupt`], [`StoreError::Io`].
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError>;
 
     /// Committed changes from now on; a slow reader misses some (they are hints).

@@ -106,6 +106,10 @@ pub struct Record {
     /// messages without one look as they did before there were any.
     #[serde(skip)]
     pub order: Option<Order>,
+    /// Where the key of its document and attachments lies; `None` where they are not encrypted, or
+    /// erased. Written before the rest, by the store alone.
+    #[serde(skip)]
+    pub slot: Option<u64>,
 }
 
 impl Record {

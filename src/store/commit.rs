@@ -2,6 +2,8 @@
 //! each change against the newest record, appends content, then ledger, syncs both in this order,
 //! answers, and hands the group to the applier. Nothing is acknowledged before it is synced.
 
+mod plan;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -9,18 +11,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::{Digest, MessageId, Record, Timestamp};
+use crate::domain::{Digest, Record, Timestamp};
 
-use super::accept::Draft;
 use super::apply::Group;
-use super::codec;
 use super::content::Segments;
-use super::frame::{self, Change, Heading};
-use super::index::{Index, IndexFault, Step};
-use super::ledger::{Place, Writer, exhausted};
+use super::index::{Index, Step};
+use super::ledger::{Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
 use super::queue::{Request, collect, refuse};
+use super::vault::Hold;
 use super::{Acceptance, StagedFile, StoreError};
 
 /// Why a group was not made durable.
@@ -82,6 +82,10 @@ struct Build {
     replies: Vec<Reply>,
     /// Files that the group's records name.
     files: Vec<StagedFile>,
+    /// Slots that the group's records name.
+    holds: Vec<Hold>,
+    /// Slots that no record names any more once the group is on disk.
+    erased: Vec<u64>,
     frames: Vec<u8>,
     at: Timestamp,
     room: bool,
@@ -154,11 +158,12 @@ impl Committer {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { group, replies, mut files, frames, .. } = build;
+        let Build { group, replies, mut files, mut holds, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
             if !matches!(failure, Failure::Fatal(_)) {
                 files.iter_mut().for_each(|file| file.kept = false);
+                holds.iter_mut().for_each(|hold| hold.kept = false);
             }
             return self.fail(failure, replies, Vec::new());
         }
@@ -175,10 +180,19 @@ impl Committer {
         let accepts = requests.iter().any(|r| matches!(r, Request::Accept(..)));
         let group = Group { last: self.ledger.last, head: self.ledger.head, ..Group::default() };
         let room = !accepts || self.shared.files.room().is_ok();
-        Build { group, replies: Vec::new(), files: Vec::new(), frames, at: Timestamp::now(), room }
+        Build {
+            group,
+            replies: Vec::new(),
+            files: Vec::new(),
+            holds: Vec::new(),
+            erased: Vec::new(),
+            frames,
+            at: Timestamp::now(),
+            room,
+        }
     }
 
-    /// Content, then ledger, each synced before the next.
+    /// Content, then ledger, then slots that are wiped, each synced before the next.
     fn persist(&mut self, build: &mut Build, content: bool) -> Result<(), Failure> {
         if build.frames.is_empty() {
             return Ok(());
@@ -187,8 +201,9 @@ impl Committer {
             self.content.write().map_err(|e| Failure::of("writing content", &e))?;
             self.content.sync().map_err(|e| Failure::Fatal(format!("syncing content failed: {e}")))?;
         }
-        // From here on a frame that names the files may reach the disk.
+        // From here on a frame that names the files and slots may reach the disk.
         build.files.iter_mut().for_each(|file| file.kept = true);
+        build.holds.iter_mut().for_each(|hold| hold.kept = true);
         let (last, head) = (build.group.last, build.group.head);
         let appended = self.ledger.append(&build.frames, last, head);
         let (segment, begin) = appended.map_err(|e| Failure::of("writing the ledger", &e))?;
@@ -198,7 +213,9 @@ impl Committer {
                 place.offset += begin;
             }
         }
-        self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))
+        self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))?;
+        let erased = self.shared.vault.erase(&build.erased);
+        erased.map_err(|e| Failure::Fatal(format!("erasing keys of messages failed: {e}")))
     }
 
     /// Answers a group that was not made durable.
@@ -238,140 +255,4 @@ impl Committer {
         requests.into_iter().for_each(|request| refuse(request, fault()));
         goes_on
     }
-
-    /// Validates one request and adds its frame to the group, or answers why not.
-    fn plan(&mut self, request: Request, build: &mut Build) {
-        match request {
-            Request::Accept(draft, to) => match self.plan_accept(*draft, build) {
-                Ok((record, again)) => build.replies.push(Reply::Accept(to, record, again)),
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Change(next, to) => match self.plan_change(*next, build) {
-                Ok(record) => build.replies.push(Reply::Change(to, record)),
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Control(control, to) => match self.frame(build, &Change::Control(control.clone())) {
-                Ok(_) => {
-                    build.group.steps.push(Step::Control(control));
-                    build.replies.push(Reply::Control(to));
-                }
-                Err(fault) => drop(to.send(Err(fault))),
-            },
-            Request::Stop => {}
-        }
-    }
-
-    fn plan_accept(
-        &mut self,
-        mut draft: Draft,
-        build: &mut Build,
-    ) -> Result<(Arc<Record>, bool), StoreError> {
-        let header = &draft.record.header;
-        let known = match self.overlay.duplicate(&header.author, header.uuid) {
-            Some(known) => Some(known),
-            None => self.index.duplicate(&header.author, header.uuid).map_err(|f| self.fault(f))?,
-        };
-        if let Some((id, digest)) = known {
-            if digest != draft.record.document.sha256 {
-                return Err(StoreError::IdUsed(id));
-            }
-            let first = self
-                .current(&id)?
-                .ok_or_else(|| self.fault(IndexFault::Inconsistent("a record is missing")))?;
-            return Ok((first, true));
-        }
-        if self.current(&draft.record.id)?.is_some() {
-            return Err(StoreError::IdUsed(draft.record.id));
-        }
-        if !build.room {
-            return Err(StoreError::Full);
-        }
-        for (slot, octets) in std::mem::take(&mut draft.inline) {
-            let place = self.content.put(&octets);
-            draft.set(slot, place);
-        }
-        draft.record.sequence = self.next_sequence;
-        let sealed = codec::encode(&draft.record).map_err(unwritable)?;
-        let place = self.frame(build, &Change::Accepted(sealed))?;
-        self.next_sequence += 1;
-        build.files.append(&mut draft.files);
-        Ok((self.step(build, (None, 1), draft.record, place), false))
-    }
-
-    fn plan_change(&mut self, next: Record, build: &mut Build) -> Result<Arc<Record>, StoreError> {
-        let old = self.current(&next.id)?.ok_or(StoreError::Unknown)?;
-        if old.version.checked_add(1) != Some(next.version) {
-            return Err(StoreError::Conflict);
-        }
-        if !same_message(&old, &next) {
-            return Err(unwritable("a change may not touch what is immutable in a message"));
-        }
-        let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
-        let added = total(&next).saturating_sub(total(&old)).min(next.facts.len() as u64);
-        let added = u32::try_from(added).unwrap_or(u32::MAX);
-        let sealed = codec::encode(&next).map_err(unwritable)?;
-        let place = self.frame(build, &Change::Changed(added, sealed))?;
-        Ok(self.step(build, (Some(old), added), next, place))
-    }
-
-    fn step(
-        &mut self,
-        build: &mut Build,
-        (old, added): (Option<Arc<Record>>, u32),
-        new: Record,
-        place: Place,
-    ) -> Arc<Record> {
-        let new = Arc::new(new);
-        build.group.events.push((Arc::clone(&new), added));
-        self.overlay.put(build.group.last, &new, old.is_none());
-        build.group.steps.push(Step::Record { old, new: Arc::clone(&new), place });
-        new
-    }
-
-    /// Adds a frame to the group; its place counts from the group's begin for now.
-    fn frame(&self, build: &mut Build, change: &Change) -> Result<Place, StoreError> {
-        let heading = Heading {
-            number: build.group.last + 1,
-            synced: self.ledger.last,
-            previous: build.group.head,
-            at: build.at,
-        };
-        let offset = build.frames.len();
-        build.group.head = frame::write(&mut build.frames, heading, change).map_err(unwritable)?;
-        build.group.last = heading.number;
-        let len = u32::try_from(build.frames.len() - offset).map_err(unwritable)?;
-        Ok(Place { segment: 0, offset: offset as u64, len })
-    }
-
-    /// The newest record under an id.
-    fn current(&self, id: &MessageId) -> Result<Option<Arc<Record>>, StoreError> {
-        match self.overlay.get(id) {
-            Some(record) => Ok(Some(record)),
-            None => Ok(self.index.get(id).map_err(|f| self.fault(f))?.map(Arc::new)),
-        }
-    }
-
-    fn fault(&self, fault: IndexFault) -> StoreError {
-        self.shared.suspect(&fault);
-        fault.into()
-    }
-}
-
-/// A record that can't be written: a fault in the gateway.
-fn unwritable(why: impl std::fmt::Display) -> StoreError {
-    let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why.to_string());
-    StoreError::Io { what: "writing a record".to_owned(), source }
-}
-
-/// Whether `next` is a later form of the same message: all that never changes is equal.
-fn same_message(old: &Record, next: &Record) -> bool {
-    old.sequence == next.sequence
-        && old.account == next.account
-        && old.accepted_at == next.accepted_at
-        && old.document == next.document
-        && old.receipt == next.receipt
-        && old.header == next.header
-        && old.signer == next.signer
-        && old.attachments == next.attachments
-        && old.order == next.order
 }

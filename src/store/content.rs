@@ -2,33 +2,32 @@
 //!
 //! An entry of a segment is `length u32, CRC32C u32, kind u8, 3 octets zero, octets`; the checksum
 //! covers everything but itself. A record names the first octet behind that head. Both segments
-//! and files are on disk before the ledger names what is in them.
+//! and files are on disk before the ledger names what is in them. What is encrypted has a kind of its
+//! own (see `vault/entry`); a file says by its length whether it is (see `vault/chunks`).
+
+mod read;
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
-use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
 use crate::domain::record::ContentPlace;
-use crate::domain::{ContentRef, Digest};
-use crate::observe::Metrics;
 
+use super::StoreError;
 use super::ledger::sync_folder;
 use super::room::{self, Room};
-use super::{ContentReader, StoreError};
+use super::vault::{PREFIX, SealedEntry, VaultFault};
+
+pub(crate) use read::{Reader, open};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
 const FORMAT: u32 = 1;
 const SEGMENT_HEAD: u64 = 32;
 const ENTRY_HEAD: u64 = 12;
-/// Kind of an entry: octets as they came. Encrypted ones will get another.
+/// Kind of an entry: octets as they came.
 const PLAIN: u8 = 1;
-/// Octets handed out at once.
-const CHUNK: usize = 64 << 10;
 
 pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
     move |source| match source.kind() {
@@ -39,6 +38,45 @@ pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreErro
 
 fn corrupt(why: &str) -> StoreError {
     StoreError::Corrupt { what: "stored content".to_owned(), why: why.to_owned() }
+}
+
+/// What the vault says of content.
+pub(crate) fn vault_fault(fault: VaultFault) -> StoreError {
+    match fault {
+        VaultFault::Io { path: _, source } => io("using the keys of messages")(source),
+        VaultFault::Closed => StoreError::Closed(fault.to_string()),
+        VaultFault::Erased => StoreError::Dropped,
+        VaultFault::Random | VaultFault::Cipher => {
+            StoreError::Io { what: "encrypting".to_owned(), source: std::io::Error::other(fault.to_string()) }
+        }
+        fault => corrupt(&fault.to_string()),
+    }
+}
+
+/// Content on its way into a segment.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// As it came.
+    Plain(Bytes),
+    /// Encrypted.
+    Sealed(SealedEntry),
+}
+
+impl Payload {
+    /// Octets behind the entry's head.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Plain(octets) => octets.len(),
+            Self::Sealed(entry) => PREFIX + entry.octets.len(),
+        }
+    }
+
+    fn parts(&self) -> (u8, &[u8], &[u8]) {
+        match self {
+            Self::Plain(octets) => (PLAIN, &[], octets),
+            Self::Sealed(entry) => (entry.kind, &entry.prefix, &entry.octets),
+        }
+    }
 }
 
 /// The folder of content segments.
@@ -68,9 +106,10 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    /// Continues behind the last octet that a record names, if only room follows there. If
-    /// anything else does (a group that was never acknowledged), it stays: a new segment is begun.
-    pub(crate) fn open(root: &Path, end: (u64, u64), bound: u64) -> std::io::Result<Self> {
+    /// Continues behind the last entry that a record names (given as that does), if only room follows
+    /// there. If anything else does (a group that was never acknowledged), it stays: a new segment is
+    /// begun.
+    pub(crate) fn open(root: &Path, last: (u64, u64), bound: u64) -> std::io::Result<Self> {
         let folder = segments_folder(root);
         let mut highest = 0;
         for entry in std::fs::read_dir(&folder)? {
@@ -87,14 +126,15 @@ impl Segments {
             room: Room::default(),
             pending: Vec::new(),
         };
-        if highest > 0 && highest == end.0 {
+        if highest > 0 && highest == last.0 {
             let path = segment_path(&segments.folder, highest);
             let file = OpenOptions::new().read(true).write(true).open(path)?;
             let len = file.metadata()?.len();
             let mut room = Room::of(len);
-            let written = room::written(&file, end.1.min(len))?;
-            if written == end.1 {
-                segments.len = end.1;
+            let end = end_of(&file, last.1)?.min(len);
+            let written = room::written(&file, end)?;
+            if written == end {
+                segments.len = end;
                 segments.room = room;
                 segments.file = Some(file);
             } else {
@@ -122,11 +162,12 @@ impl Segments {
         }
     }
 
-    /// Lays octets out in the group; gives where they will lie.
-    pub(crate) fn put(&mut self, octets: &[u8]) -> ContentPlace {
+    /// Lays content out in the group; gives where it will lie.
+    pub(crate) fn put(&mut self, payload: &Payload) -> ContentPlace {
         let offset = self.len + self.pending.len() as u64 + ENTRY_HEAD;
-        let head = entry_head(octets);
-        self.pending.extend_from_slice(&head);
+        let (kind, prefix, octets) = payload.parts();
+        self.pending.extend_from_slice(&entry_head(kind, prefix, octets));
+        self.pending.extend_from_slice(prefix);
         self.pending.extend_from_slice(octets);
         ContentPlace::Segment { segment: self.number, offset }
     }
@@ -159,15 +200,27 @@ impl Segments {
     }
 }
 
-fn entry_head(octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
+fn entry_head(kind: u8, prefix: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
     let mut head = [0; ENTRY_HEAD as usize];
-    let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+    let len = u32::try_from(prefix.len() + octets.len()).unwrap_or(u32::MAX);
     head[..4].copy_from_slice(&len.to_le_bytes());
-    head[8] = PLAIN;
-    let crc = crc32c::crc32c(&head[..4]);
-    let crc = crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets);
+    head[8] = kind;
+    let crc = crc32c::crc32c_append(checksum(&head, prefix), octets);
     head[4..8].copy_from_slice(&crc.to_le_bytes());
     head
+}
+
+fn checksum(head: &[u8; ENTRY_HEAD as usize], octets: &[u8]) -> u32 {
+    let crc = crc32c::crc32c(&head[..4]);
+    crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets)
+}
+
+/// Where the entry ends whose octets begin at `offset`.
+fn end_of(file: &File, offset: u64) -> std::io::Result<u64> {
+    let mut len = [0; 4];
+    let Some(head) = offset.checked_sub(ENTRY_HEAD) else { return Ok(SEGMENT_HEAD) };
+    file.read_exact_at(&mut len, head)?;
+    Ok(offset.saturating_add(u64::from(u32::from_le_bytes(len))))
 }
 
 fn create(folder: &Path, number: u64) -> std::io::Result<File> {
@@ -183,108 +236,4 @@ fn create(folder: &Path, number: u64) -> std::io::Result<File> {
     file.sync_all()?;
     sync_folder(folder)?;
     Ok(file)
-}
-
-/// Opens content for reading. Blocking.
-pub(crate) fn open(root: &Path, content: &ContentRef) -> Result<Source, StoreError> {
-    let missing = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::NotFound => corrupt("its file is missing"),
-        std::io::ErrorKind::UnexpectedEof => corrupt("its segment ends before it"),
-        _ => io("reading content")(e),
-    };
-    match content.place {
-        ContentPlace::Segment { segment, offset } => {
-            let file = File::open(segment_path(&segments_folder(root), segment)).map_err(missing)?;
-            let start = offset.checked_sub(ENTRY_HEAD).ok_or_else(|| corrupt("its place is impossible"))?;
-            let len =
-                usize::try_from(content.len + ENTRY_HEAD).map_err(|_| corrupt("its length is impossible"))?;
-            if file.metadata().map_err(missing)?.len() < start + len as u64 {
-                return Err(corrupt("its segment ends before it"));
-            }
-            let mut entry = vec![0; len];
-            file.read_exact_at(&mut entry, start).map_err(missing)?;
-            let octets = Bytes::from(entry).split_off(ENTRY_HEAD as usize);
-            if Digest::of(&octets) != content.sha256 {
-                return Err(corrupt("its digest differs"));
-            }
-            Ok(Source::Memory(octets))
-        }
-        ContentPlace::File { name } => {
-            let file = File::open(file_path(root, name)).map_err(missing)?;
-            if file.metadata().map_err(missing)?.len() != content.len {
-                return Err(corrupt("its length differs"));
-            }
-            Ok(Source::File(Box::new(Hashed { file, hash: Context::new(&SHA256), sha256: content.sha256 })))
-        }
-    }
-}
-
-/// Opened content.
-pub(crate) enum Source {
-    /// Read whole, digest checked.
-    Memory(Bytes),
-    /// Read chunk by chunk, digest checked at the end.
-    File(Box<Hashed>),
-}
-
-/// A file that is hashed while it is read.
-pub(crate) struct Hashed {
-    file: File,
-    hash: Context,
-    sha256: Digest,
-}
-
-impl Hashed {
-    /// The next chunk; after the last one the digest is checked.
-    fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        let mut part = Read::by_ref(&mut self.file).take(CHUNK as u64);
-        part.read_to_end(&mut chunk).map_err(io("reading content"))?;
-        if chunk.is_empty() {
-            let right = self.hash.clone().finish().as_ref() == self.sha256.0;
-            return if right { Ok(None) } else { Err(corrupt("its digest differs")) };
-        }
-        self.hash.update(&chunk);
-        Ok(Some(Bytes::from(chunk)))
-    }
-}
-
-/// Hands opened content out.
-pub(crate) struct Reader {
-    source: Option<Source>,
-    metrics: Metrics,
-}
-
-impl Reader {
-    pub(crate) fn new(source: Source, metrics: Metrics) -> Self {
-        Self { source: Some(source), metrics }
-    }
-}
-
-#[async_trait]
-impl ContentReader for Reader {
-    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        match self.source.take() {
-            Some(Source::Memory(mut octets)) => {
-                if octets.is_empty() {
-                    return Ok(None);
-                }
-                let chunk = octets.split_to(octets.len().min(CHUNK));
-                self.source = Some(Source::Memory(octets));
-                Ok(Some(chunk))
-            }
-            Some(Source::File(mut file)) => {
-                let read = tokio::task::spawn_blocking(move || (file.next(), file)).await;
-                let (chunk, file) = read.map_err(|e| StoreError::Closed(e.to_string()))?;
-                match &chunk {
-                    Ok(Some(_)) => self.source = Some(Source::File(file)),
-                    Ok(None) => {}
-                    Err(StoreError::Corrupt { .. }) => self.metrics.corrupt("content"),
-                    Err(_) => {}
-                }
-                chunk
-            }
-            None => Ok(None),
-        }
-    }
 }

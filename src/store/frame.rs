@@ -9,7 +9,7 @@
 //! Other kinds (checkpoints, snapshots, retention marks) will get their own octet; a reader that
 //! meets a kind or version it doesn't know refuses it as newer.
 
-use crate::domain::{Digest, EndpointControl, Timestamp};
+use crate::domain::{Digest, Timestamp};
 
 use super::codec;
 
@@ -33,8 +33,8 @@ pub(crate) enum Change {
     Accepted(Vec<u8>),
     /// A message changed: how many facts are new, and its sealed record.
     Changed(u32, Vec<u8>),
-    /// An operator's setting.
-    Control(EndpointControl),
+    /// An operator's setting, sealed.
+    Control(Vec<u8>),
 }
 
 /// A commit as read from the ledger.
@@ -79,14 +79,10 @@ pub(crate) struct Heading {
 
 /// Appends a frame to `out` and gives its digest, the next one's `previous`.
 pub(crate) fn write(out: &mut Vec<u8>, heading: Heading, change: &Change) -> Result<Digest, BodyFault> {
-    let sealed;
     let (tag, added, value) = match change {
         Change::Accepted(record) => (1_u8, 0, record.as_slice()),
         Change::Changed(added, record) => (2, *added, record.as_slice()),
-        Change::Control(control) => {
-            sealed = codec::seal(0, control)?;
-            (3, 0, sealed.as_slice())
-        }
+        Change::Control(setting) => (3, 0, setting.as_slice()),
     };
     let body = BODY_HEAD + CHANGE_HEAD + value.len();
     if body > MAX_BODY {
@@ -166,7 +162,7 @@ impl Body {
             out.push(match rest[0] {
                 1 => Change::Accepted(value.to_vec()),
                 2 => Change::Changed(added, value.to_vec()),
-                3 => Change::Control(codec::unseal(value)?.1),
+                3 => Change::Control(value.to_vec()),
                 tag => return Err(BodyFault::Newer(COMMIT, tag)),
             });
             rest = &rest[CHANGE_HEAD + len..];

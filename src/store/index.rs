@@ -10,29 +10,33 @@
 //!
 //! sled 0.34 may panic on damaged files. Every call is guarded: a panic becomes a fault.
 
+mod apply;
 mod check;
 mod fill;
 pub(crate) mod query;
 
+use apply::{Counts, Derived, hidden};
 pub(crate) use fill::Filler;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::ContentPlace;
 use crate::domain::{Digest, EndpointControl, Identifier, MessageId, Record};
 
 use super::StoreError;
 use super::codec::{self, CodecFault};
 use super::keys::{self, Key, kind};
 use super::ledger::{self, Place, ReadFault};
+use super::vault::Vault;
 
 /// Layout of the index; another one is rebuilt.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
+/// Added to the layout where keys that tell authors and UUIDs are hidden.
+const BLIND: u8 = 0x80;
 
 /// Why the index can't answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +97,7 @@ pub(crate) struct Meta {
     pub(crate) head: Digest,
     /// The number the next accepted message gets.
     pub(crate) next_sequence: u64,
-    /// Segment and offset behind the last content that a record names.
+    /// Segment and offset of the last content that a record names.
     pub(crate) content_end: (u64, u64),
     /// Sum over all entries but counts and this one.
     sum: u64,
@@ -117,46 +121,11 @@ pub(crate) enum Step {
     Control(EndpointControl),
 }
 
-/// Messages by endpoint and state octet.
-type Counts = BTreeMap<(String, u8), u64>;
-
-/// Small enough to be kept in memory; changes only together with what is in sled.
-#[derive(Default)]
-struct Derived {
-    meta: Meta,
-    counts: Counts,
-    /// Operators' settings by key, sealed.
-    controls: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Derived {
-    /// What `steps` write, with all that is kept in memory brought up to it.
-    fn batch(&mut self, steps: &[Step], applied: u64, head: Digest) -> Result<sled::Batch, IndexFault> {
-        let mut batch = sled::Batch::default();
-        let mut touched = HashMap::new();
-        for step in steps {
-            match step {
-                Step::Record { old, new, place } => {
-                    apply_record(&mut batch, self, &mut touched, old.as_deref(), new, place);
-                }
-                Step::Control(control) => apply_control(&mut batch, self, control)?,
-            }
-        }
-        for ((endpoint, state), count) in touched {
-            batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
-        }
-        self.meta.applied = applied;
-        self.meta.head = head;
-        let meta = codec::seal(0, &self.meta).map_err(|f| IndexFault::Entry("the head", f))?;
-        batch.insert(Key::of(kind::META).done(), meta);
-        Ok(batch)
-    }
-}
-
 /// The open index.
 pub(crate) struct Index {
     db: sled::Db,
     folder: PathBuf,
+    vault: Arc<Vault>,
     derived: Mutex<Derived>,
     ledger: ledger::Reader,
 }
@@ -197,7 +166,12 @@ fn weight(key: &[u8], value: &[u8]) -> u64 {
 impl Index {
     /// Opens or makes an index. May panic, hang or take much memory on damaged files: call it
     /// through `recover`, which guards against that.
-    pub(crate) fn open(folder: &Path, ledger: &Path, cache: u64) -> Result<Self, IndexFault> {
+    pub(crate) fn open(
+        folder: &Path,
+        ledger: &Path,
+        vault: &Arc<Vault>,
+        cache: u64,
+    ) -> Result<Self, IndexFault> {
         guarded(|| {
             let db = sled::Config::new()
                 .path(folder)
@@ -205,16 +179,22 @@ impl Index {
                 .flush_every_ms(None)
                 .mode(sled::Mode::HighThroughput)
                 .open()?;
-            let mut derived = Derived::default();
+            let mut derived = Derived {
+                vault: Arc::clone(vault),
+                meta: Meta::default(),
+                counts: Counts::new(),
+                controls: BTreeMap::new(),
+            };
+            let layout = if vault.blinds() { LAYOUT | BLIND } else { LAYOUT };
             match db.get(Key::of(kind::META).done())? {
                 Some(octets) => {
                     derived.meta = codec::unseal(&octets).map_err(|f| IndexFault::Entry("the head", f))?.1;
-                    if derived.meta.layout != LAYOUT {
+                    if derived.meta.layout != layout {
                         return Err(IndexFault::Inconsistent("it has another layout"));
                     }
                 }
                 None if db.is_empty() => {
-                    derived.meta = Meta { layout: LAYOUT, next_sequence: 1, ..Meta::default() };
+                    derived.meta = Meta { layout, next_sequence: 1, ..Meta::default() };
                 }
                 None => return Err(IndexFault::Inconsistent("it has no head")),
             }
@@ -223,14 +203,20 @@ impl Index {
                 let (key, value) = entry?;
                 derived.controls.insert(key.to_vec(), value.to_vec());
             }
-            let ledger = ledger::Reader::new(ledger);
-            Ok(Self { db, folder: folder.to_owned(), derived: Mutex::new(derived), ledger })
+            let ledger = ledger::Reader::new(ledger, Arc::clone(vault));
+            let vault = Arc::clone(vault);
+            Ok(Self { db, folder: folder.to_owned(), vault, derived: Mutex::new(derived), ledger })
         })
     }
 
     fn derived(&self) -> MutexGuard<'_, Derived> {
         // Poisoned only by a failing engine, and then the index is given up.
         self.derived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys that records are read with.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.vault
     }
 
     /// What it knows of itself.
@@ -274,7 +260,8 @@ impl Index {
         uuid: uuid::Uuid,
     ) -> Result<Option<(MessageId, Digest)>, IndexFault> {
         guarded(|| {
-            let Some(value) = self.db.get(keys::duplicate(author, uuid))? else { return Ok(None) };
+            let key = hidden(&self.vault, keys::duplicate(author, uuid));
+            let Some(value) = self.db.get(key)? else { return Ok(None) };
             let fault = || IndexFault::Inconsistent("a duplicate key leads nowhere");
             let (digest, id) = value.split_first_chunk::<32>().ok_or_else(fault)?;
             Ok(Some((text_id(id).ok_or_else(fault)?, Digest(*digest))))
@@ -284,6 +271,11 @@ impl Index {
     /// Whether a record names this content file.
     pub(crate) fn has_file(&self, name: uuid::Uuid) -> Result<bool, IndexFault> {
         guarded(|| Ok(self.db.contains_key(keys::file(name))?))
+    }
+
+    /// Whether a record names this slot of the vault.
+    pub(crate) fn has_slot(&self, slot: u64) -> Result<bool, IndexFault> {
+        guarded(|| Ok(self.db.contains_key(keys::slot_of_key(slot))?))
     }
 
     /// Writes out what is buffered and syncs its files: only a clean stop asks for it, and even
@@ -326,72 +318,4 @@ fn read_counts(db: &sled::Db) -> Result<Counts, IndexFault> {
         counts.insert((endpoint, *state), u64::from_be_bytes(value));
     }
     Ok(counts)
-}
-
-fn apply_control(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    control: &EndpointControl,
-) -> Result<(), IndexFault> {
-    let key = keys::control(&control.endpoint);
-    let sealed = codec::seal(0, control).map_err(|f| IndexFault::Entry("a setting", f))?;
-    let meta = &mut derived.meta;
-    meta.sum = meta.sum.wrapping_add(weight(&key, &sealed));
-    if let Some(old) = derived.controls.insert(key.clone(), sealed.clone()) {
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &old));
-    }
-    batch.insert(key, sealed);
-    Ok(())
-}
-
-fn apply_record(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    touched: &mut HashMap<(String, u8), u64>,
-    old: Option<&Record>,
-    new: &Record,
-    place: &Place,
-) {
-    let difference = keys::difference(old, new);
-    let meta = &mut derived.meta;
-    for (key, value) in difference.removed {
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &value));
-        batch.remove(key);
-    }
-    for (key, value) in difference.added {
-        meta.sum = meta.sum.wrapping_add(weight(&key, &value));
-        batch.insert(key, value);
-    }
-    let key = keys::message(&new.id);
-    meta.sum = meta.sum.wrapping_add(weight(&key, &new.version.to_le_bytes()));
-    match old {
-        Some(old) => meta.sum = meta.sum.wrapping_sub(weight(&key, &old.version.to_le_bytes())),
-        None => {
-            meta.messages += 1;
-            meta.next_sequence = meta.next_sequence.max(new.sequence.saturating_add(1));
-            meta.content_end = meta.content_end.max(content_end(new));
-        }
-    }
-    batch.insert(key, write_place(new.version, place));
-    let slot = |r: &Record| (r.placement.endpoint.as_str().to_owned(), keys::state_octet(&r.state));
-    let (before, after) = (old.map(slot), slot(new));
-    if before.as_ref() != Some(&after) {
-        if let Some(slot) = before {
-            let count = derived.counts.entry(slot.clone()).or_default();
-            *count = count.saturating_sub(1);
-            touched.insert(slot, *count);
-        }
-        let count = derived.counts.entry(after.clone()).or_default();
-        *count += 1;
-        touched.insert(after, *count);
-    }
-}
-
-/// Behind the last octet in content segments that this record names.
-fn content_end(record: &Record) -> (u64, u64) {
-    let ends = record.contents().filter_map(|content| match content.place {
-        ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
-        ContentPlace::File { .. } => None,
-    });
-    ends.max().unwrap_or_default()
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::domain::Event;
+use crate::domain::{Event, MessageId, Record};
 use crate::observe::Metrics;
 
 use super::commit::Committer;
@@ -20,6 +20,7 @@ use super::overlay::Overlay;
 use super::queue::{Request, refuse};
 use super::recover::{self, Recovered, Recovery};
 use super::stage::Files;
+use super::vault::{Encryption, MasterKey, Vault, VaultFault};
 use super::{StoreError, apply};
 
 /// Events kept for a slow watcher.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub index_cache: u64,
     /// How long a start may spend on checking the index; the rest of a large one is trusted.
     pub check_budget: Duration,
+    /// Whether, and with which master keys, what is written is encrypted.
+    pub encryption: Encryption,
 }
 
 impl Settings {
@@ -71,6 +74,7 @@ impl Settings {
             queue: 1024,
             index_cache: 64 << 20,
             check_budget: Duration::from_secs(1),
+            encryption: Encryption::default(),
         }
     }
 }
@@ -97,6 +101,9 @@ pub enum OpenError {
     /// Even a new index can't be made.
     #[error("a new index can't be made ({0}): check that the disk has room and the folder may be written")]
     Index(String),
+    /// Its keys can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultFault),
     /// The operating system said no.
     #[error("{path}: {source}; check that the folder exists and may be written")]
     Io {
@@ -141,6 +148,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) metrics: Metrics,
     pub(crate) files: Arc<Files>,
+    pub(crate) vault: Arc<Vault>,
     /// The last frame on disk.
     pub(crate) synced: AtomicU64,
 }
@@ -210,14 +218,15 @@ impl Store {
         std::fs::create_dir_all(root.join("ledger")).map_err(io(&root))?;
         let lock = lock(&root)?;
         Files::prepare(&root).map_err(io(&root))?;
-        let Recovered { index, segments, end, recovery } = recover::recover(&settings)?;
+        let vault = Vault::open(&root, &settings.encryption)?;
+        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &vault)?;
         let folder = root.join("ledger");
         let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
         let meta = index.meta();
         let content = Segments::open(&root, meta.content_end, settings.content_segment).map_err(io(&root))?;
         Marker::new(false, ledger.last, &ledger.head).write(&root).map_err(io(&root))?;
         let index = Arc::new(index);
-        let files = Arc::new(Files::new(&root, settings.inline_max, settings.min_free));
+        let files = Arc::new(Files::new(&root, settings.inline_max, settings.min_free, vault.seals()));
         let shared = Arc::new(Shared {
             root,
             index: RwLock::new(Some(Arc::clone(&index))),
@@ -225,6 +234,7 @@ impl Store {
             events: broadcast::Sender::new(EVENTS),
             metrics,
             files,
+            vault,
             synced: AtomicU64::new(ledger.last),
         });
         let (applying_at, applied) = watch::channel(ledger.last);
@@ -248,6 +258,7 @@ impl Store {
             move || apply::run(&shared, &index, &applying_at, &groups)
         })?;
         spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
+        shared.vault.start().map_err(io(&shared.root))?;
         spawn("store-sweep", {
             let shared = Arc::clone(&shared);
             move || sweep(&shared)
@@ -262,6 +273,33 @@ impl Store {
         let _ = self.queue.send(Request::Stop).await;
         let mut stopped = self.stopped.clone();
         let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Erases document and attachments of a message that has ended, for good: the key that they were
+    /// encrypted with is overwritten on disk when this returns, wherever copies of them may be. Where
+    /// they were not encrypted this does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], [`StoreError::Conflict`] while the message is on its way,
+    /// [`StoreError::Io`], [`StoreError::Closed`].
+    pub async fn erase(&self, id: &MessageId) -> Result<Arc<Record>, StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Erase(id.clone(), to), answer).await
+    }
+
+    /// Takes the first of these master keys to wrap the store's keys from now on; what the one before
+    /// wrapped follows in the background. Gives whether it was another before. Blocking.
+    ///
+    /// # Errors
+    /// [`VaultFault`]; the key before is still the one that counts.
+    pub fn rotate(&self, masters: &[Arc<dyn MasterKey>]) -> Result<bool, VaultFault> {
+        self.shared.vault.rotate(masters)
+    }
+
+    /// Whether keys of messages are still on their way to the newest master key.
+    #[must_use]
+    pub fn rotating(&self) -> bool {
+        self.shared.vault.is_moving()
     }
 
     /// Why the store takes nothing any more, if so: it was closed, or a fault closed it. For
@@ -308,6 +346,7 @@ fn work(
             tracing::warn!(%why, "the stop is not marked as clean; the next start will look closer");
         }
     }
+    shared.vault.close();
     drop(lock);
     let _ = stopped.send(true);
 }
@@ -337,5 +376,10 @@ fn sweep(shared: &Shared) {
         Ok(0) => {}
         Ok(gone) => tracing::info!(gone, "removed content files that no message names"),
         Err(fault) => tracing::warn!(%fault, "content files that no message names could not be swept"),
+    }
+    match shared.vault.sweep(|slot| shared.index().ok()?.has_slot(slot).ok()) {
+        Ok(0) | Err(VaultFault::Closed) => {}
+        Ok(gone) => tracing::info!(gone, "wiped keys that no message names"),
+        Err(fault) => tracing::warn!(%fault, "keys that no message names could not be wiped"),
     }
 }

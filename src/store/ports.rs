@@ -20,7 +20,7 @@ use super::{
 };
 
 impl Store {
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         request: Request,
         answer: oneshot::Receiver<Result<T, StoreError>>,
@@ -55,12 +55,16 @@ impl AcceptPort for Store {
     }
 
     async fn accept(&self, new: NewMessage) -> Result<Acceptance, StoreError> {
-        let files = Arc::clone(&self.shared.files);
+        let (files, vault) = (Arc::clone(&self.shared.files), Arc::clone(&self.shared.vault));
+        let key = match vault.seals() {
+            true => Some(vault.message_key().await.map_err(content::vault_fault)?),
+            false => None,
+        };
         let draft = if accept::is_large(&files, &new) {
-            let made = tokio::task::spawn_blocking(move || accept::draft(&files, new)).await;
+            let made = tokio::task::spawn_blocking(move || accept::draft(&files, &vault, key, new)).await;
             made.map_err(|_| self.shared.health.fault())??
         } else {
-            accept::draft(&files, new)?
+            accept::draft(&files, &vault, key, new)?
         };
         let (to, answer) = oneshot::channel();
         self.ask(Request::Accept(Box::new(draft), to), answer).await
@@ -125,7 +129,8 @@ impl ReadPort for Store {
 
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError> {
         let (shared, content) = (Arc::clone(&self.shared), content.clone());
-        let opened = tokio::task::spawn_blocking(move || content::open(&shared.root, &content)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || content::open(&shared.root, &shared.vault, &content)).await;
         let source = opened.map_err(|_| self.shared.health.fault())?;
         if matches!(source, Err(StoreError::Corrupt { .. })) {
             self.shared.metrics.corrupt("content");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::{EndpointControl, Record};
+use crate::domain::{EndpointControl, MessageId, Record};
 
 use super::accept::Draft;
 use super::{Acceptance, StoreError};
@@ -17,6 +17,8 @@ pub(crate) enum Request {
     Accept(Box<Draft>, oneshot::Sender<Result<Acceptance, StoreError>>),
     Change(Box<Record>, oneshot::Sender<Result<Arc<Record>, StoreError>>),
     Control(EndpointControl, oneshot::Sender<Result<(), StoreError>>),
+    /// Erase the content of a message that has ended.
+    Erase(MessageId, oneshot::Sender<Result<Arc<Record>, StoreError>>),
     /// Finish everything queued before, then stop.
     Stop,
 }
@@ -60,6 +62,7 @@ pub(crate) fn refuse(request: Request, fault: StoreError) {
         Request::Accept(_, to) => drop(to.send(Err(fault))),
         Request::Change(_, to) => drop(to.send(Err(fault))),
         Request::Control(_, to) => drop(to.send(Err(fault))),
+        Request::Erase(_, to) => drop(to.send(Err(fault))),
         Request::Stop => {}
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::domain::{Digest, MessageId, Record};
 
-use super::codec;
 use super::frame::{Body, BodyFault, Change};
 use super::index::{Filler, Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment};
+use super::records;
 use super::steps::Steps;
+use super::vault::Vault;
 
 /// Messages brought to the index in one batch. While a batch goes in, sled keeps every node that it
 /// replaces: 2,048 messages at once took 1.1 GB of memory and twice the time (measured).
@@ -27,7 +28,7 @@ impl Newest {
         ledger::walk(segments, |number, _, body, _| {
             for change in body.changes()? {
                 if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                    newest.insert(codec::sequence(&sealed)?, number);
+                    newest.insert(records::sequence(&sealed)?, number);
                 }
             }
             Ok(())
@@ -49,6 +50,7 @@ enum Target<'i> {
 /// Applies frames to an index, many in a batch.
 pub(crate) struct Replay<'i> {
     index: Target<'i>,
+    vault: Arc<Vault>,
     steps: Steps,
     last: u64,
     head: Digest,
@@ -57,16 +59,16 @@ pub(crate) struct Replay<'i> {
 impl<'i> Replay<'i> {
     /// For an index that has what came before.
     pub(crate) fn going_on(index: &'i Index) -> Self {
-        Self::new(Target::Known(index))
+        Self::new(Target::Known(index), index.vault())
     }
 
     /// For an empty index: of each message only the last word.
     pub(crate) fn filling(index: &'i Filler<'i>, newest: Newest) -> Self {
-        Self::new(Target::Empty(index, newest))
+        Self::new(Target::Empty(index, newest), index.vault())
     }
 
-    fn new(index: Target<'i>) -> Self {
-        Self { index, steps: Steps::default(), last: 0, head: Digest::default() }
+    fn new(index: Target<'i>, vault: &Arc<Vault>) -> Self {
+        Self { index, vault: Arc::clone(vault), steps: Steps::default(), last: 0, head: Digest::default() }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -79,7 +81,8 @@ impl<'i> Replay<'i> {
     ) -> Result<Option<IndexFault>, BodyFault> {
         for change in body.changes()? {
             let (old, sealed) = match change {
-                Change::Control(control) => {
+                Change::Control(sealed) => {
+                    let control = records::decode_control(&self.vault, &sealed)?;
                     self.steps.push(Step::Control(control));
                     continue;
                 }
@@ -87,13 +90,13 @@ impl<'i> Replay<'i> {
                 Change::Changed(_, sealed) => (true, sealed),
             };
             if let Target::Empty(_, newest) = &self.index {
-                if newest.is(codec::sequence(&sealed)?, number) {
-                    let new = Arc::new(codec::decode(&sealed)?);
+                if newest.is(records::sequence(&sealed)?, number) {
+                    let new = Arc::new(records::decode(&self.vault, &sealed)?);
                     self.steps.push(Step::Record { old: None, new, place });
                 }
                 continue;
             }
-            let new = Arc::new(codec::decode(&sealed)?);
+            let new = Arc::new(records::decode(&self.vault, &sealed)?);
             let old = match old.then(|| self.before(&new.id)).transpose() {
                 Ok(old) => old,
                 Err(fault) => return Ok(Some(fault)),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +13,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::domain::Digest;
 
-use super::content::{file_path, io};
+use super::content::{file_path, io, vault_fault};
 use super::ledger::sync_folder;
+use super::vault::{ChunkWriter, Cipher, Owner, Secret, file_head};
 use super::{StageWriter, Staged, StagedBody, StagedFile, StoreError};
 
 /// Octets written between two looks at the free space.
@@ -28,19 +30,22 @@ pub(crate) struct Files {
     root: PathBuf,
     inline_max: usize,
     min_free: u64,
+    /// Whether what is written is encrypted.
+    seals: bool,
     /// Begins the names of this run: the sweep leaves them alone, whatever the clock says.
     run: [u8; 6],
     counter: AtomicU64,
 }
 
 impl Files {
-    pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64) -> Self {
+    pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64, seals: bool) -> Self {
         let mut run = [0; 6];
         run.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..6]);
         Self {
             root: root.to_owned(),
             inline_max,
             min_free: min_free.max(FLOOR),
+            seals,
             run,
             counter: AtomicU64::new(0),
         }
@@ -95,13 +100,20 @@ impl Files {
         fs2::available_space(&self.root).is_ok_and(|free| free < FLOOR)
     }
 
-    /// A new temporary file.
-    fn create(&self) -> Result<(File, StagedFile), StoreError> {
+    /// A new temporary file. Where content is encrypted, it is from the first octet on.
+    fn create(&self) -> Result<(Sink, StagedFile), StoreError> {
         self.room()?;
+        let key = if self.seals { Some(Secret::random().map_err(vault_fault)?) } else { None };
         let name = self.name();
         let path = self.root.join("content").join("tmp").join(name.to_string());
         let file = File::create_new(&path).map_err(io("staging content"))?;
-        Ok((file, StagedFile { path, name, kept: false }))
+        let mut staged = StagedFile { path, name, kept: false, key: None };
+        let sink = match &key {
+            None => Sink::Plain(file),
+            Some(key) => Sink::Sealed(ChunkWriter::new(file, key, name).map_err(io("staging content"))?),
+        };
+        staged.key = key;
+        Ok((sink, staged))
     }
 
     /// Brings a synced temporary file to its final place, durably. It still removes itself until
@@ -116,9 +128,27 @@ impl Files {
 
     /// Writes octets that are too many for a segment to a file of their own.
     pub(crate) fn write(&self, octets: &[u8]) -> Result<StagedFile, StoreError> {
-        let (mut file, staged) = self.create()?;
-        file.write_all(octets).and_then(|()| file.sync_data()).map_err(io("keeping content"))?;
+        let (mut sink, staged) = self.create()?;
+        sink.write_all(octets).and_then(|()| sink.finish()).map_err(io("keeping content"))?;
         Ok(staged)
+    }
+
+    /// Gives an encrypted file its head, durably: from now on its owner's key opens it. It holds `len`
+    /// octets of content.
+    pub(crate) fn own(
+        &self,
+        staged: &StagedFile,
+        (owner, cipher): &(Owner, Arc<Cipher>),
+        len: u64,
+    ) -> Result<(), StoreError> {
+        let Some(key) = &staged.key else { return Ok(()) };
+        let head = file_head(owner, cipher, key, len, &staged.name).map_err(vault_fault)?;
+        let write = || {
+            let file = File::options().write(true).open(&staged.path)?;
+            file.write_all_at(&head, 0)?;
+            file.sync_data()
+        };
+        write().map_err(io("keeping content"))
     }
 
     /// Removes what earlier runs left behind: temporary files, and files that no record names
@@ -146,6 +176,28 @@ impl Files {
     }
 }
 
+/// Where staged octets go.
+enum Sink {
+    Plain(File),
+    Sealed(ChunkWriter),
+}
+
+impl Sink {
+    fn write_all(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(octets),
+            Self::Sealed(chunks) => chunks.write_all(octets),
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.sync_data(),
+            Self::Sealed(chunks) => chunks.finish(),
+        }
+    }
+}
+
 /// What has come in so far.
 struct Progress {
     files: Arc<Files>,
@@ -154,7 +206,7 @@ struct Progress {
     looked: u64,
     hash: Context,
     memory: BytesMut,
-    file: Option<(File, StagedFile)>,
+    file: Option<(Sink, StagedFile)>,
 }
 
 impl Progress {
@@ -195,8 +247,8 @@ impl Progress {
         sha256.0.copy_from_slice(self.hash.finish().as_ref());
         let body = match self.file {
             Some((file, staged)) => {
-                file.sync_data().map_err(io("staging content"))?;
-                StagedBody::File(staged)
+                file.finish().map_err(io("staging content"))?;
+                StagedBody::File(staged, self.len)
             }
             None => StagedBody::Memory(self.memory.freeze()),
         };

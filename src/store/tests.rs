@@ -5,3 +5,4 @@ mod fixture;
 mod model;
 mod ports;
 mod records;
+mod sealed;

@@ -4,5 +4,6 @@ mod binary;
 mod checking;
 mod lifecycle;
 mod reload;
+mod sealed;
 mod site;
 mod watching;

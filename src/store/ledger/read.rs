@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{MessageId, Record};
 
-use super::super::codec;
+use super::super::codec::CodecFault;
 use super::super::frame::{self, Body, BodyFault, Change, HEADER, MAX_BODY};
+use super::super::records;
+use super::super::vault::Vault;
 use super::{Place, segment_path};
 
 /// Segment files kept open for reading at most.
@@ -18,6 +20,7 @@ const OPEN_SEGMENTS: usize = 64;
 /// Reads single records.
 pub(crate) struct Reader {
     folder: PathBuf,
+    vault: Arc<Vault>,
     files: Mutex<HashMap<u64, Arc<File>>>,
 }
 
@@ -31,14 +34,14 @@ pub(crate) enum ReadFault {
     #[error("{0}")]
     Body(#[from] BodyFault),
     #[error("{0}")]
-    Record(#[from] codec::CodecFault),
+    Record(#[from] CodecFault),
     #[error("its frame is another message's")]
     Another,
 }
 
 impl Reader {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), files: Mutex::default() }
+    pub(crate) fn new(folder: &Path, vault: Arc<Vault>) -> Self {
+        Self { folder: folder.to_owned(), vault, files: Mutex::default() }
     }
 
     fn file(&self, segment: u64) -> std::io::Result<Arc<File>> {
@@ -68,7 +71,7 @@ impl Reader {
         }
         for change in Body::read(body)?.changes()? {
             if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                let record = codec::decode(&sealed)?;
+                let record = records::decode(&self.vault, &sealed)?;
                 if record.id == *id {
                     return Ok(record);
                 }

@@ -68,6 +68,7 @@ prop_compose! {
             changed_at: Timestamp(at),
             facts: Vec::new(),
             order: None,
+            slot: None,
             facts_dropped: 0,
         };
         details.iter().for_each(|d| record.remember(Timestamp(at), FactKind::Failed, d));

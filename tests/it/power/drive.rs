@@ -3,7 +3,7 @@
 //!
 //! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
 //! acknowledged; `W n version record` a change is about to be made, `K n version` it was
-//! acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged.
+//! acknowledged; `e n` the content of message n is about to be erased, `E n` that was acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged.
 
 use std::fs::File;
 use std::io::Write;
@@ -135,7 +135,7 @@ struct Driver {
 async fn work(folder: &Path, data: &Path, phase: Phase) {
     let marks = File::options().create(true).append(true).open(folder.join("marks")).unwrap();
     let world = World::at(folder);
-    let store = World::open(data).unwrap_or_else(|fault| panic!("the store does not open: {fault}")).store;
+    let store = world.open(data).unwrap_or_else(|fault| panic!("the store does not open: {fault}")).store;
     let next = AtomicUsize::new(0);
     let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next });
     let mut numbers = phase.again.clone();
@@ -197,6 +197,18 @@ impl Driver {
                 self.marks.put(format!("K {n} {}", record.version));
             }
         }
+        if self.world.sealed && record.state.is_final() && rng.random_ratio(2, 3) {
+            self.erase(n, &record).await;
+        }
+    }
+
+    async fn erase(&self, n: usize, record: &Record) {
+        let next = Record { slot: None, version: record.version + 1, ..record.clone() };
+        self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
+        self.marks.put(format!("e {n}"));
+        let erased = self.store.erase(&record.id).await.unwrap();
+        self.marks.put(format!("K {n} {}", erased.version));
+        self.marks.put(format!("E {n}"));
     }
 
     async fn control(&self, e: usize) {

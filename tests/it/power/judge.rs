@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use amtsweg::domain::{ContentRef, Digest, MessageId, Record};
-use amtsweg::store::{Acceptance, Filter, ReadPort, Store, read_all};
+use amtsweg::store::{Acceptance, Filter, ReadPort, Store, StoreError, read_all};
 
 use super::log::Log;
 use super::world::{World, endpoint, told, uuid};
@@ -15,6 +15,8 @@ struct Message {
     document: String,
     /// Its id and the highest version that was acknowledged.
     acknowledged: Option<(String, u64)>,
+    /// Its content is to be erased, and whether that was acknowledged.
+    erased: Option<bool>,
     /// What its record may look like, by version.
     records: HashMap<u64, BTreeSet<String>>,
 }
@@ -48,6 +50,10 @@ impl Known {
             return;
         }
         let message = self.messages.entry(key).or_default();
+        if words[0].eq_ignore_ascii_case("e") {
+            message.erased = Some(words[0] == "E");
+            return;
+        }
         let mut acknowledge = |id: Option<&str>, version: u64| {
             let (known, highest) =
                 message.acknowledged.get_or_insert_with(|| (id.unwrap_or_default().to_owned(), version));
@@ -84,6 +90,8 @@ pub enum Kind {
     Hand,
     Lost,
     Corrupt,
+    /// Erased, and readable again.
+    Back,
     /// The same message under another id, or twice.
     Duplicate,
 }
@@ -95,7 +103,7 @@ pub type Faults = Vec<(Kind, String)>;
 pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, again: bool) -> Faults {
     let data = &super::drive::store(root);
     let mut faults = Faults::new();
-    let opened = match World::open(data) {
+    let opened = match world.open(data) {
         Ok(opened) => opened,
         Err(fault) => return vec![(Kind::Hand, format!("it does not open: {fault}"))],
     };
@@ -110,7 +118,7 @@ pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, agai
     }
     if again && faults.is_empty() {
         let count = ids.len();
-        match World::open(data) {
+        match world.open(data) {
             Ok(again) if (again.recovery.messages as usize) < count => {
                 faults.push((Kind::Lost, "messages are gone at the next start".to_owned()));
             }
@@ -184,7 +192,16 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
     let contents: Vec<&ContentRef> =
         [&record.document, &record.receipt].into_iter().chain(attachments).collect();
     for content in contents {
-        if let Err(fault) = read_all(store, content, 1 << 20).await {
+        let read = read_all(store, content, 1 << 20).await;
+        let goes = *content != record.receipt;
+        match (&read, message.erased) {
+            (Err(StoreError::Dropped), Some(_)) if goes => continue,
+            (Ok(_), Some(true)) if goes => {
+                faults.push((Kind::Back, format!("message {n} was erased: {:?}", content.place)));
+            }
+            _ => {}
+        }
+        if let Err(fault) = read {
             let what = if message.acknowledged.is_some() { "acknowledged" } else { "unanswered" };
             faults.push((Kind::Corrupt, format!("message {n} ({what}): {:?}: {fault}", content.place)));
         }

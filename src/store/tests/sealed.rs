@@ -53,7 +53,7 @@ fn attachment(n: u64, octets: usize) -> Vec<u8> {
 async fn accepted_whole(store: &Store, n: u64) -> Arc<Record> {
     let attachments = vec![
         stage(store, &attachment(n, 500)).await,
-        stage(store, &attachment(n, 150_000 + n as usize)).await,
+        stage(store, &attachment(n, 150_000 + n as usize % 100)).await,
     ];
     let mut new = new_message(n, &secret_document(n), attachments);
     new.receipt = Bytes::from(format!("<receipt n='{n}'>{}</receipt>", WORDS[2]));
@@ -76,15 +76,16 @@ async fn many(store: &Store, numbers: std::ops::Range<u64>) {
 
 /// The message's end: claimed, sent, taken over.
 async fn closed(store: &Store, record: Arc<Record>, n: u64) -> Arc<Record> {
-    let claim = claim(n, 9000);
+    let at = record.accepted_at.0;
+    let claim = claim(n, at + 9000);
     let token = claim.token;
     let action = match record.placement.way {
         crate::domain::Way::Push => Action::Succeeded { token, taken_over: true, detail: String::new() },
         crate::domain::Way::Pull => Action::Close { token: Some(token) },
     };
-    let next = step(&record, Action::Claim(claim), Timestamp(2000)).unwrap();
+    let next = step(&record, Action::Claim(claim), Timestamp(at + 1)).unwrap();
     let record = store.commit(next).await.unwrap();
-    store.commit(step(&record, action, Timestamp(2001)).unwrap()).await.unwrap()
+    store.commit(step(&record, action, Timestamp(at + 2)).unwrap()).await.unwrap()
 }
 
 async fn control(store: &Store) {
@@ -106,7 +107,7 @@ async fn readable(store: &Store, n: u64) {
     let record = store.get(&id(n)).await.unwrap().unwrap();
     assert_eq!(text(store, &record.document).await, secret_document(n));
     assert_eq!(text(store, &record.attachments[0].content).await, attachment(n, 500));
-    assert_eq!(text(store, &record.attachments[1].content).await, attachment(n, 150_000 + n as usize));
+    assert_eq!(text(store, &record.attachments[1].content).await, attachment(n, 150_000 + n as usize % 100));
     lasting(store, &record).await;
 }
 

@@ -10,6 +10,7 @@ mod attempt;
 mod client;
 mod content;
 mod lane;
+mod naming;
 mod note;
 mod scheduler;
 mod steer;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use crate::domain::EndpointId;
+use crate::domain::{EndpointId, Identifier};
 use crate::observe::Metrics;
 use crate::route::Directory;
 use crate::store::{ChangePort, ReadPort};
@@ -43,6 +44,8 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub struct Parts {
     /// Names this process in claims; unique per start.
     pub instance: String,
+    /// The gateway's own identifier: the sender that XTA servers are told.
+    pub identifier: Identifier,
     /// Reading the store.
     pub read: Arc<dyn ReadPort>,
     /// Changing it.

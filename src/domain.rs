@@ -15,9 +15,9 @@ pub mod time;
 
 pub use account::{Account, Quota, Role};
 pub use delivery::{Action, Claim, ParkReason, State, Way};
-pub use endpoint::{Endpoint, EndpointControl, Protocol, Transport};
+pub use endpoint::{Endpoint, EndpointControl, Protocol, Transport, XtaServer};
 pub use identifier::{AccountName, Ars, AuthorityId, Digest, EndpointId, Identifier, MessageId, ServiceKey};
 pub use message::{DeclaredAttachment, Header, SignerInfo};
 pub use order::{Demand, Order, Terms, Waiver};
-pub use record::{ContentRef, Event, Fact, FactKind, Placement, Record, StoredAttachment};
+pub use record::{ContentRef, Event, Fact, FactKind, Placement, Record, RemoteName, StoredAttachment};
 pub use time::Timestamp;

@@ -25,6 +25,8 @@ pub mod proto;
 pub mod route;
 pub mod store;
 pub mod verify;
+mod xml;
+mod xta;
 
 /// Messages are many small allocations on several threads, and the index copies its nodes: the C
 /// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions).

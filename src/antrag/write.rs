@@ -6,6 +6,7 @@ use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;
 
 use super::{About, BuildError, Head, NAMESPACE, Party, Product, STANDARD, VERSION};
+use crate::xml;
 
 /// Characters of one line and of one paragraph (`xsd/antrag/1.0/text.xsd`).
 const LINE: usize = 250;
@@ -206,18 +207,12 @@ impl Writer {
     /// Escapes for text and attribute values alike, so that white space survives both.
     fn text(&mut self, text: &str, place: &'static str) {
         for c in text.chars() {
-            match c {
-                '&' => self.out.push_str("&amp;"),
-                '<' => self.out.push_str("&lt;"),
-                '>' => self.out.push_str("&gt;"),
-                '"' => self.out.push_str("&quot;"),
-                '\t' => self.out.push_str("&#9;"),
-                '\n' => self.out.push_str("&#10;"),
-                '\r' => self.out.push_str("&#13;"),
-                c if (c.is_control() && c < '\u{80}') || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+            match xml::reference(c) {
+                Some(reference) => self.out.push_str(reference),
+                None if xml::impossible(c) || c == '\u{7f}' => {
                     self.fault.get_or_insert(BuildError::Character(place));
                 }
-                c => self.out.push(c),
+                None => self.out.push(c),
             }
         }
     }

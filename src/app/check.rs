@@ -48,9 +48,11 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     let Some(config) = config else {
         return report;
     };
+    let mut all = expiry::all(&config);
     match Material::load(&config) {
         Ok(material) => {
             master_keys(&config, &material, &mut report);
+            all.extend(expiry::of_directory(&material.directory));
             report.warnings.extend(material.directory.warnings().iter().cloned());
             report.warnings.extend(material.directory.expiring(by));
             report.warnings.extend(nobody_pulls(&config, &material.directory));
@@ -66,7 +68,8 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     if config.accounts.is_empty() {
         report.warnings.push("there is no [[account]]: nobody may use the gateway".to_owned());
     }
-    ends(&mut report, expiry::all(&config), now);
+    all.sort_by(|a, b| (a.until, &a.key, &a.what).cmp(&(b.until, &b.key, &b.what)));
+    ends(&mut report, all, now);
     report
 }
 

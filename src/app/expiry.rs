@@ -9,6 +9,7 @@ use x509_parser::time::ASN1Time;
 
 use crate::config::Config;
 use crate::domain::Timestamp;
+use crate::route::Directory;
 
 /// Largest PEM file looked into, in octets.
 const MAX_FILE: u64 = 64 << 20;
@@ -26,7 +27,7 @@ pub struct Expiry {
     pub vital: bool,
 }
 
-/// Everything with an end that the configuration names, the earliest end first. Files that can't
+/// Everything with an end that the configuration names. Files that can't
 /// be read are left out: loading them has its own faults.
 pub fn all(config: &Config) -> Vec<Expiry> {
     let mut found = Vec::new();
@@ -53,8 +54,17 @@ pub fn all(config: &Config) -> Vec<Expiry> {
             add(&format!("account {}", account.account.name), path, false);
         }
     }
-    found.sort_by(|a, b| (a.until, &a.key, &a.what).cmp(&(b.until, &b.key, &b.what)));
     found
+}
+
+/// The certificates for encrypting contents that the directory names.
+pub fn of_directory(directory: &Directory) -> Vec<Expiry> {
+    let of_endpoint = |endpoint: &std::sync::Arc<crate::domain::Endpoint>| {
+        let (name, until) = certificate_end(endpoint.encryption.as_deref()?)?;
+        let key = format!("endpoint {}: encryption", endpoint.id);
+        Some(Expiry { key, what: name, until, vital: false })
+    };
+    directory.endpoints().filter_map(of_endpoint).collect()
 }
 
 /// The earliest end in a PEM file of certificates.

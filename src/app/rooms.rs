@@ -122,6 +122,7 @@ fn build_deliver(
     Deliver::new(deliver::Parts {
         // Unique per start: claims of an earlier run are told apart from this one's.
         instance: format!("{}-{}", config.gateway.name, uuid::Uuid::new_v4().simple()),
+        identifier: config.gateway.identifier.clone(),
         read: Arc::clone(&ports.read),
         change: Arc::clone(&ports.change),
         directory: Arc::clone(directory),

@@ -184,7 +184,7 @@ impl Scene {
         let dir = dir.trim_end_matches('/');
         let main = url(self.app.addr());
         let operators = url(self.app.operators_addr());
-        for line in [
+        let mut lines = vec![
             String::new(),
             "Still running. Try it in another terminal:".to_owned(),
             format!(
@@ -198,14 +198,38 @@ impl Scene {
                 PATIENCE.as_secs()
             ),
             "  amtsweg list --cert $PKI/authority.pem --key $PKI/authority.key".to_owned(),
+        ];
+        lines.extend(self.with_a_public_client(dir, &main));
+        lines.extend([
             "  # an operator looks at the queues".to_owned(),
             "  amtsweg queues --cert $PKI/operator.pem --key $PKI/operator.key".to_owned(),
             format!("  curl --cacert $AMTSWEG_CA {operators}/metrics"),
             "Ctrl-C ends it; `amtsweg demo` with the same folder carries on.".to_owned(),
-        ] {
-            voice.tell(line)?;
-        }
-        Ok(())
+        ]);
+        lines.iter().try_for_each(|line| voice.tell(line))
+    }
+
+    /// How a client that others wrote lists the sample authority's mailbox.
+    fn with_a_public_client(&self, dir: &str, main: &str) -> Vec<String> {
+        let portal = cases::Portal::open(&self.folder);
+        let Some((number, reader)) = portal.as_ref().ok().and_then(cases::Portal::pulled) else {
+            return Vec::new();
+        };
+        let there = format!("{dir}/back-office/xta");
+        vec![
+            "  # the same with a public XTA 2 client (Python 3.12: pip install xta-tool==0.9.0)".to_owned(),
+            format!(
+                "  mkdir -p {there} && cp $PKI/ca.pem {there}/ca.crt && cp $PKI/authority.pem {there}/tls.crt && \
+                 cp $PKI/authority.key {there}/tls.key"
+            ),
+            format!(
+                "  printf 'base_url = \"{main}\"\\n[self_identifier]\\nvalue = \"{reader}\"\\n' > {there}/config.toml"
+            ),
+            format!(
+                "  amtsweg submit --cert $PKI/portal.pem --key $PKI/portal.key {dir}/samples/{number:02}-*.xml && \
+                 XDG_CONFIG_HOME={dir}/back-office xta ls"
+            ),
+        ]
     }
 
     async fn end(self) {

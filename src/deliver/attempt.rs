@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Parcel, Reply};
 use super::content::{Progress, piece};
 use super::lane::{LONGEST, Ticket};
-use super::{MARGIN, Shared, note};
+use super::{MARGIN, Shared, naming, note};
 use crate::domain::delivery::step;
 use crate::domain::outcome::Outcome;
 use crate::domain::retry::{Age, attempts_since_start};
@@ -32,7 +32,7 @@ const CONFLICTS: u32 = 32;
 const FAILURES: u32 = 6;
 
 /// What came of sending.
-enum Tried {
+pub(super) enum Tried {
     /// The endpoint replied, or did not.
     Reply(Reply),
     /// The content is corrupt.
@@ -45,9 +45,11 @@ enum Tried {
 struct Unusable;
 
 /// A claimed message.
-struct Claimed {
-    record: Arc<Record>,
-    token: uuid::Uuid,
+pub(super) struct Claimed {
+    /// As it is now.
+    pub(super) record: Arc<Record>,
+    /// The claim's secret.
+    pub(super) token: uuid::Uuid,
     until: Timestamp,
 }
 
@@ -56,20 +58,20 @@ pub(super) async fn run(shared: Arc<Shared>, mut ticket: Ticket, stop: Cancellat
     if stop.is_cancelled() {
         return;
     }
-    let claimed = match claim(&shared, &ticket).await {
+    let mut claimed = match claim(&shared, &ticket).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) => return,
         Err(Unusable) => return ticket.avoid(Timestamp::now().plus(TAKEN)),
     };
     ticket.claimed();
     let began = Instant::now();
-    let tried = send(&shared, &ticket, &claimed).await;
+    let tried = send(&shared, &ticket, &mut claimed).await;
     let took = began.elapsed();
     let now = Timestamp::now();
     let metrics = &shared.parts.metrics;
     let lane = ticket.lane.clone();
     let endpoint = lane.id.as_str();
-    let id = &claimed.record.id;
+    let id = claimed.record.id.clone();
     let attempt = claimed.record.attempts;
     match tried {
         Tried::Reply(reply) => {
@@ -77,6 +79,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut ticket: Ticket, stop: Cancellat
             let outcome = reply.outcome.as_str();
             metrics.attempt(endpoint, outcome, took);
             tracing::info!(%id, endpoint, attempt, outcome, detail = reply.detail, "attempt");
+            if reply.rename && naming::rename(&shared, &mut claimed, None).await.is_err() {
+                return;
+            }
             let detail = in_words(&shared, &claimed.record, &reply).await;
             conclude(&shared, &ticket, claimed, reply.outcome, detail).await;
         }
@@ -153,7 +158,7 @@ async fn claim(shared: &Shared, ticket: &Ticket) -> Result<Option<Claimed>, Unus
 }
 
 /// Sends the message, over well before the claim is.
-async fn send(shared: &Shared, ticket: &Ticket, claimed: &Claimed) -> Tried {
+async fn send(shared: &Shared, ticket: &Ticket, claimed: &mut Claimed) -> Tried {
     let left = claimed.until.since(Timestamp::now()).saturating_sub(RECORDING);
     let timeout = ticket.setup.timeout.min(left);
     if timeout.is_zero() {
@@ -161,6 +166,10 @@ async fn send(shared: &Shared, ticket: &Ticket, claimed: &Claimed) -> Tried {
         return Tried::Unread;
     }
     let deadline = Instant::now() + timeout;
+    let order = match naming::order(shared, ticket, claimed, deadline).await {
+        Ok(order) => order,
+        Err(tried) => return tried,
+    };
     let read = &shared.parts.read;
     let record = &claimed.record;
     let receipt = match read_all(read.as_ref(), &record.receipt, RECEIPT).await {
@@ -178,6 +187,7 @@ async fn send(shared: &Shared, ticket: &Ticket, claimed: &Claimed) -> Tried {
         document: stored(&record.document),
         media_type: record.media_type().to_owned(),
         attachments: attachments.map(|part| (part.declared.clone(), stored(&part.content))).collect(),
+        order,
     };
     let mut reply = ticket.setup.client.send(parcel, deadline).await;
     if let Some(error) = progress.fault() {
@@ -192,7 +202,7 @@ async fn send(shared: &Shared, ticket: &Ticket, claimed: &Claimed) -> Tried {
     Tried::Reply(reply)
 }
 
-fn unread(shared: &Shared, error: &StoreError) -> Tried {
+pub(super) fn unread(shared: &Shared, error: &StoreError) -> Tried {
     match error {
         StoreError::Corrupt { .. } | StoreError::TooLarge(_) => Tried::Corrupt,
         error => {
@@ -244,7 +254,7 @@ async fn conclude(shared: &Shared, ticket: &Ticket, claimed: Claimed, outcome: O
 /// Applies `action` to the message, reading it again when others changed it. `None` when the
 /// claim is no longer ours (the authority closed the message meanwhile), or the store fails for
 /// so long that the claim has to run out instead.
-async fn settle(
+pub(super) async fn settle(
     shared: &Shared,
     mut record: Arc<Record>,
     action: impl Fn(&Record) -> Action,

@@ -2,12 +2,15 @@
 //! as streams of chunks.
 
 pub(crate) mod address;
+mod body;
 pub(crate) mod connector;
 pub(crate) mod grpc;
 pub(crate) mod https;
+pub(crate) mod xta;
 
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +21,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::domain::outcome::Outcome;
-use crate::domain::{DeclaredAttachment, Endpoint, Identifier, MessageId, Protocol, Transport};
+use crate::domain::{DeclaredAttachment, Endpoint, Identifier, MessageId, Protocol, Record, Transport};
+use crate::xta::metadata::Kept;
 
 /// An error of any make, as transports hand them over.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -46,6 +50,22 @@ pub(crate) struct Parcel {
     pub(crate) media_type: String,
     /// In document order.
     pub(crate) attachments: Vec<(DeclaredAttachment, Piece)>,
+    /// What an XTA server wants to know besides.
+    pub(crate) order: Option<Order>,
+}
+
+/// What an XTA server is told.
+pub(crate) struct Order {
+    /// The message, for its metadata.
+    pub(crate) record: Arc<Record>,
+    /// The words of the order that it came with.
+    pub(crate) kept: Option<Kept>,
+    /// The gateway's own identifier.
+    pub(crate) sender: Identifier,
+    /// The name that the server gave for it.
+    pub(crate) name: String,
+    /// It may have gone out under this name before.
+    pub(crate) sent_before: bool,
 }
 
 /// Content of known length.
@@ -65,12 +85,19 @@ pub(crate) struct Reply {
     pub(crate) detail: String,
     /// In the authority's words: untrusted, may repeat payload, bounded.
     pub(crate) note: String,
+    /// The name that the server gave is of no use; the next attempt asks for another.
+    pub(crate) rename: bool,
 }
 
 impl Reply {
     /// No answer: try again.
     pub(crate) fn none(detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Again { asked: None }, detail: detail.into(), note: String::new() }
+        Self::of(Outcome::Again { asked: None }, detail)
+    }
+
+    /// An outcome in our words alone.
+    pub(crate) fn of(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: detail.into(), note: String::new(), rename: false }
     }
 }
 
@@ -80,6 +107,8 @@ pub(crate) enum Client {
     Https(https::HttpsClient),
     /// `amtsweg.v1.Delivery`.
     Grpc(grpc::GrpcClient),
+    /// XTA 2.
+    Xta(Box<xta::XtaClient>),
 }
 
 impl Client {
@@ -96,7 +125,7 @@ impl Client {
             return Err("it is a mailbox".into());
         };
         let uri = target(url)?;
-        let h2_only = *protocol == Protocol::Grpc;
+        let h2_only = matches!(protocol, Protocol::Grpc);
         let connector = identity.connector(ca.as_deref(), h2_only, allow_private)?;
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
@@ -114,6 +143,11 @@ impl Client {
             Protocol::Grpc => {
                 Self::Grpc(grpc::GrpcClient::new(builder.http2_only(true).build(connector), uri))
             }
+            Protocol::Xta(server) => {
+                let management = target(&server.management)?;
+                let pool = builder.build(connector);
+                Self::Xta(Box::new(xta::XtaClient::new(pool, management, uri, server.as_ref().clone())))
+            }
         })
     }
 
@@ -122,6 +156,15 @@ impl Client {
         match self {
             Self::Https(client) => client.send(parcel, deadline).await,
             Self::Grpc(client) => client.send(parcel, deadline).await,
+            Self::Xta(client) => client.send(parcel, deadline).await,
+        }
+    }
+
+    /// The client of a server that names messages itself.
+    pub(crate) fn naming(&self) -> Option<&xta::XtaClient> {
+        match self {
+            Self::Xta(client) => Some(client),
+            Self::Https(_) | Self::Grpc(_) => None,
         }
     }
 }

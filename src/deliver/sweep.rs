@@ -31,7 +31,7 @@ const OPEN: [&str; 7] = ["Queued", "Sending", "Available", "Leased", "Deferred",
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     loop {
         let round = async {
-            match round(&shared).await {
+            match round(&shared, Timestamp::now()).await {
                 Ok(()) => {}
                 Err(error) => shared.reading.failed(&error, Instant::now()),
             }
@@ -47,8 +47,8 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
-/// One round over all queues.
-pub(super) async fn round(shared: &Shared) -> Result<(), StoreError> {
+/// One round over all queues, as of `now`.
+pub(super) async fn round(shared: &Shared, now: Timestamp) -> Result<(), StoreError> {
     let directory = shared.parts.directory.load_full();
     let controls = shared.parts.read.controls().await?;
     let suspended: HashSet<EndpointId> =
@@ -60,7 +60,7 @@ pub(super) async fn round(shared: &Shared) -> Result<(), StoreError> {
             endpoint: directory.endpoint(&depth.endpoint),
             depth: &depth,
         };
-        queue.sweep().await?;
+        queue.sweep(now).await?;
     }
     Ok(())
 }
@@ -82,8 +82,7 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    async fn sweep(&self) -> Result<(), StoreError> {
-        let now = Timestamp::now();
+    async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
         for state in OPEN {
             if self.depth.by_state.get(state).copied().unwrap_or_default() == 0 {
                 continue;

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 mod grpc;
+mod obsolete;
 mod outcomes;
 mod scheduling;
 mod steering;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorityId, EndpointId, Timestamp, Way};
+use super::{AuthorityId, EndpointId, Identifier, Timestamp, Way};
 
 /// How to reach an authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Endpoint {
     pub warn_after: Duration,
     /// After this age an undelivered message is returned to its author.
     pub return_after: Duration,
+    /// The certificate for which contents are to be encrypted, DER: `lookupService` of XTA tells it.
+    pub encryption: Option<std::sync::Arc<[u8]>>,
 }
 
 /// The two ways out of the gateway.
@@ -26,7 +28,7 @@ pub enum Transport {
     Push {
         /// Protocol spoken at `url`.
         protocol: Protocol,
-        /// `https://host[:port][/path]`.
+        /// `https://host[:port][/path]`; of XTA the port that takes messages.
         url: String,
         /// PEM file of the anchors for the server's certificate; none = the gateway's `tls.ca`.
         ca: Option<std::path::PathBuf>,
@@ -47,13 +49,25 @@ pub enum Transport {
 }
 
 /// What a push endpoint speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// XML over HTTPS.
     Https,
     /// `amtsweg.v1.Delivery` over gRPC.
     Grpc,
+    /// XTA 2: the authority has an XTA server of its own.
+    Xta(Box<XtaServer>),
+}
+
+/// An authority's XTA server, besides the URL that takes messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XtaServer {
+    /// URL of its management port.
+    pub management: String,
+    /// The author named there, in place of the message's own.
+    pub author: Option<Identifier>,
+    /// The reader named there, in place of the one that the route found.
+    pub reader: Option<Identifier>,
 }
 
 impl Endpoint {

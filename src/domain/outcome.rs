@@ -78,6 +78,36 @@ pub fn of_grpc(code: i32, names_message: bool, retry_after: Option<Duration>) ->
     }
 }
 
+/// A fault of an XTA server, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XtaFault {
+    /// The number of the standard (code list `urn:de:xta:webservice:codeliste:fehlernummer`).
+    pub number: Option<u16>,
+    /// SOAP says that the receiver is at fault, so the same message may pass later.
+    pub receiver: bool,
+    /// The message went out under this name before, and no answer is known.
+    pub sent_before: bool,
+    /// The header `Retry-After` as a span.
+    pub retry_after: Option<Duration>,
+}
+
+/// The meaning of an XTA server's fault (XTA 2.1.1, fault numbers):
+/// - 9024 (the id is used already) for a name under which the message went out before: it has it. For
+///   a name that was never used it is no proof of anything;
+/// - 9000 and 9030 to 9032 (unspecified, internal, directory, delivery): again;
+/// - every other number (certificates, parameters, schemas, malware, unknown ids, synchronous): refused;
+/// - no number: SOAP's word for who is at fault decides.
+#[must_use]
+pub fn of_xta(fault: XtaFault) -> Outcome {
+    match fault.number {
+        Some(9024) if fault.sent_before => Outcome::Has { taken_over: true },
+        Some(9000 | 9030..=9032) => Outcome::Again { asked: fault.retry_after },
+        Some(9010..=9101) => Outcome::Refused,
+        _ if fault.receiver => Outcome::Again { asked: fault.retry_after },
+        _ => Outcome::Refused,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -109,6 +139,28 @@ mod tests {
         assert_eq!(of_grpc(6, true, None), Outcome::Has { taken_over: true });
         assert_eq!(of_grpc(6, false, None), Outcome::Refused);
         assert_eq!(of_grpc(14, false, None), Outcome::Again { asked: None });
+    }
+
+    #[test]
+    fn faults_of_an_xta_server() {
+        let fault = |number, receiver, sent_before| {
+            of_xta(XtaFault { number, receiver, sent_before, retry_after: None })
+        };
+        let again = Outcome::Again { asked: None };
+        for number in [9000, 9030, 9031, 9032] {
+            assert_eq!(fault(Some(number), true, false), again, "{number}");
+            assert_eq!(fault(Some(number), false, true), again, "{number}");
+        }
+        for number in
+            [9010, 9011, 9012, 9013, 9014, 9020, 9021, 9022, 9023, 9050, 9051, 9052, 9060, 9070, 9080, 9081]
+        {
+            assert_eq!(fault(Some(number), true, true), Outcome::Refused, "{number}");
+        }
+        assert_eq!(fault(Some(9024), false, true), Outcome::Has { taken_over: true });
+        assert_eq!(fault(Some(9024), false, false), Outcome::Refused);
+        assert_eq!(fault(None, true, true), again);
+        assert_eq!(fault(None, false, true), Outcome::Refused);
+        assert_eq!(fault(Some(4711), true, true), again);
     }
 
     proptest! {

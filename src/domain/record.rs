@@ -65,7 +65,7 @@ pub struct Placement {
 }
 
 /// One message: what it is, where it goes, how far it has come. Immutable but for `version`,
-/// `placement` (rerouting), `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`.
+/// `placement` (rerouting), `remote`, `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Counts the changes; a commit names the version it was made from.
@@ -110,6 +110,20 @@ pub struct Record {
     /// erased. Written before the rest, by the store alone.
     #[serde(skip)]
     pub slot: Option<u64>,
+    /// The name that the authority's server gave for it, where that server gives names (XTA). Written as
+    /// `order` is.
+    #[serde(skip)]
+    pub remote: Option<RemoteName>,
+}
+
+/// A message's name at another server. It is durable before the message is sent under it: whoever sends
+/// again after a lost answer sends under the same name, and the server can tell that it has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteName {
+    /// The server's URL; another server knows nothing of the name.
+    pub server: String,
+    /// The name.
+    pub id: String,
 }
 
 impl Record {
@@ -203,6 +217,8 @@ pub enum FactKind {
     Returned,
     /// Undelivered for long.
     Warned,
+    /// The authority's server gave a name for it, or that name is given up.
+    Named,
 }
 
 impl FactKind {
@@ -228,6 +244,7 @@ impl FactKind {
             Self::Rerouted => "rerouted",
             Self::Returned => "returned",
             Self::Warned => "warned",
+            Self::Named => "named",
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `mime` takes a request apart, `soap` reads its envelope, one function per operation does the work
 //! through intake and mailbox, `answer` writes what comes of it, `fault` what goes wrong. What a
-//! message brings along that only XTA knows (`metadata`) is kept with it and given back.
+//! message brings along that only XTA knows (`metadata`) is kept with it and given back. The words that
+//! both ends of a connection need are in [`crate::xta`].
 
 mod answer;
 mod fault;
@@ -10,13 +11,11 @@ mod mailbox;
 mod management;
 mod metadata;
 mod mime;
-mod names;
 mod pages;
 mod report;
 mod send;
 mod settings;
 mod soap;
-mod tree;
 mod wsdl;
 
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use super::gate::Caller;
 use super::report::{parse_id, unknown};
 use crate::domain::{Account, Identifier, MessageId, Record};
 use crate::error::{Code, Refusal};
+use crate::xta::{names, tree};
 use answer::Answer;
 use fault::Fault;
 use names::{META, Operation, Port};

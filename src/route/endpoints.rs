@@ -1,8 +1,10 @@
 //! Reads `endpoints.toml`: one `[[endpoint]]` table per endpoint, unknown keys refused, every fault
 //! with its line.
 
+mod push;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::faults::Faults;
 use super::files::ENDPOINTS as FILE;
-use crate::domain::{Endpoint, EndpointId, Protocol, Transport};
+use crate::domain::{Endpoint, EndpointId, Transport};
 
 /// Endpoints at most.
 const MAX_ENDPOINTS: usize = 10_000;
@@ -20,11 +22,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Keys of a push endpoint, and those of a mailbox.
-const PUSH_KEYS: [&str; 11] = [
+const PUSH_KEYS: [&str; 16] = [
     "id",
     "kind",
     "protocol",
     "url",
+    "send_url",
+    "management_url",
+    "author",
+    "reader",
     "ca",
     "timeout",
     "concurrency",
@@ -32,8 +38,9 @@ const PUSH_KEYS: [&str; 11] = [
     "backoff_max",
     "warn_after",
     "return_after",
+    "encryption",
 ];
-const MAILBOX_KEYS: [&str; 5] = ["id", "kind", "lease", "warn_after", "return_after"];
+const MAILBOX_KEYS: [&str; 6] = ["id", "kind", "lease", "warn_after", "return_after", "encryption"];
 
 /// All endpoints by name, each with its line.
 pub(super) fn read(
@@ -115,66 +122,15 @@ impl<'a, 't> Reader<'a, 't> {
         };
         let warn_after = self.duration("warn_after", 3 * DAY, SECOND, 365 * DAY);
         let return_after = self.duration("return_after", 14 * DAY, SECOND, 365 * DAY);
+        let encryption = self.encryption();
         let (warn_after, return_after) = (warn_after?, return_after?);
         if warn_after >= return_after {
             let line = self.line_of_key("return_after");
             return self
                 .fault(line, "return_after must be longer than warn_after (3d and 14d when not given)");
         }
-        Some(Endpoint { id: id?, transport: transport?, warn_after, return_after })
-    }
-
-    fn push(&mut self) -> Option<Transport> {
-        let protocol = match self.string("protocol") {
-            None | Some(("https", _)) => Some(Protocol::Https),
-            Some(("grpc", _)) => Some(Protocol::Grpc),
-            Some((_, line)) => self.fault(line, "protocol is \"https\" or \"grpc\""),
-        };
-        let url = match self.string("url") {
-            Some((url, line)) => {
-                self.faults.take(FILE, line, checked_url(url, protocol)).map(|()| url.to_owned())
-            }
-            None => self.missing("url", "\"https://host:port/path\""),
-        };
-        let ca = self.ca();
-        let timeout = self.duration("timeout", 30 * SECOND, SECOND, HOUR);
-        let concurrency = self.count("concurrency", 8, 1_024);
-        let smallest = Duration::from_millis(10);
-        let backoff_min = self.duration("backoff_min", 5 * SECOND, smallest, DAY);
-        let backoff_max = self.duration("backoff_max", HOUR, smallest, 7 * DAY);
-        let (backoff_min, backoff_max) = (backoff_min?, backoff_max?);
-        if backoff_min > backoff_max {
-            let line = self.line_of_key("backoff_max");
-            return self
-                .fault(line, "backoff_max must not be shorter than backoff_min (5s and 1h when not given)");
-        }
-        Some(Transport::Push {
-            protocol: protocol?,
-            url: url?,
-            ca: ca?,
-            timeout: timeout?,
-            concurrency: concurrency?,
-            backoff_min,
-            backoff_max,
-        })
-    }
-
-    /// The anchors' file: relative to the directory's folder, where it is known, and then it must
-    /// be there. The outer `None` is a fault.
-    fn ca(&mut self) -> Option<Option<PathBuf>> {
-        let Some((text, line)) = self.string("ca") else {
-            return if self.keys.contains_key("ca") { None } else { Some(None) };
-        };
-        if text.is_empty() {
-            return self.fault(line, "ca is empty; name a PEM file or leave the key out");
-        }
-        let Some(folder) = self.folder else { return Some(Some(PathBuf::from(text))) };
-        let path = folder.join(text);
-        if path.is_file() {
-            return Some(Some(path));
-        }
-        let shown = shown(text);
-        self.fault(line, format!("the ca file {shown:?} is not there; put it into the directory's folder"))
+        let (id, transport, encryption) = (id?, transport?, encryption?);
+        Some(Endpoint { id, transport, warn_after, return_after, encryption })
     }
 
     fn refuse_others(&mut self, known: &[&str], what: &str) {
@@ -244,23 +200,6 @@ impl<'a, 't> Reader<'a, 't> {
         self.faults.add(FILE, line, what);
         None
     }
-}
-
-/// Only `https`, a host, no user, no query: a push URL is an address, nothing else.
-fn checked_url(url: &str, protocol: Option<Protocol>) -> Result<(), String> {
-    let parsed: http::Uri =
-        url.parse().map_err(|_| "url is no URL; write https://host:port/path".to_owned())?;
-    if parsed.scheme_str() != Some("https") {
-        return Err("url must begin with https://; messages never travel in the clear".to_owned());
-    }
-    let host = parsed.authority().filter(|at| !at.host().is_empty() && !at.as_str().contains('@'));
-    if host.is_none() || url.contains('#') || parsed.query().is_some() {
-        return Err("url is https://host:port/path, without user, query and fragment".to_owned());
-    }
-    if protocol == Some(Protocol::Grpc) && !matches!(parsed.path(), "" | "/") {
-        return Err("the url of a gRPC endpoint has no path; write https://host:port".to_owned());
-    }
-    Ok(())
 }
 
 /// `500ms`, `30s`, `10m`, `2h`, `3d`.

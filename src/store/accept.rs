@@ -180,6 +180,7 @@ pub(crate) fn draft(
         facts_dropped: 0,
         order,
         slot: key.as_ref().map(|key| key.hold.slot),
+        remote: None,
     };
     record.state = State::initial(record.placement.way, record.starts(new.at), new.at);
     let waived = record.order.as_ref().and_then(|order| order.waiver.as_ref());

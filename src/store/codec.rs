@@ -4,12 +4,14 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{Order, Record};
+use crate::domain::{Order, Record, RemoteName};
 
 /// The format of all values.
 const FORMAT: u8 = 1;
 /// The format of a record with the transport order that it came with behind it.
 const WITH_ORDER: u8 = 2;
+/// The format of a record with its order, if it has one, and its name at another server behind it.
+const WITH_NAME: u8 = 3;
 /// Format octet and version.
 const HEAD: usize = 9;
 /// The checksum.
@@ -52,7 +54,7 @@ fn seal_as<T: Serialize>(format: u8, version: u64, value: &T) -> Result<Vec<u8>,
 
 /// Checks the frame around a record: its version and its postcard octets.
 pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
-    peek_as(|format| matches!(format, FORMAT | WITH_ORDER), octets)
+    peek_as(|format| matches!(format, FORMAT | WITH_ORDER | WITH_NAME), octets)
 }
 
 fn peek_as(known: impl Fn(u8) -> bool, octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
@@ -84,12 +86,13 @@ fn unseal_as<T: DeserializeOwned>(expected: u8, octets: &[u8]) -> Result<(u64, T
     Ok((version, value))
 }
 
-/// A record as ledger and index hold it. One with a transport order has that behind it, and the
-/// format octet that says so; all others are written as they always were.
+/// A record as ledger and index hold it. One with a transport order or a name at another server has them
+/// behind it, and the format octet that says so; all others are written as they always were.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, CodecFault> {
-    match &record.order {
-        None => seal(record.version, record),
-        Some(order) => seal_as(WITH_ORDER, record.version, &(record, order)),
+    match (&record.order, &record.remote) {
+        (None, None) => seal(record.version, record),
+        (Some(order), None) => seal_as(WITH_ORDER, record.version, &(record, order)),
+        (order, Some(name)) => seal_as(WITH_NAME, record.version, &(record, order, name)),
     }
 }
 
@@ -107,6 +110,11 @@ pub(crate) fn decode(octets: &[u8]) -> Result<Record, CodecFault> {
         Some(&WITH_ORDER) => {
             let (version, (record, order)): (u64, (Record, Order)) = unseal_as(WITH_ORDER, octets)?;
             (version, Record { order: Some(order), ..record })
+        }
+        Some(&WITH_NAME) => {
+            let (version, (record, order, name)): (u64, (Record, Option<Order>, RemoteName)) =
+                unseal_as(WITH_NAME, octets)?;
+            (version, Record { order, remote: Some(name), ..record })
         }
         _ => unseal(octets)?,
     };

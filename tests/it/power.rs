@@ -11,6 +11,7 @@
 
 mod disk;
 mod drive;
+mod failing;
 mod gateway;
 mod judge;
 mod log;

@@ -149,6 +149,9 @@ fn rooms_do_not_know_what_they_must_not_know() {
         ("store", inbound),
         ("mailbox", inbound),
         ("intake", inbound),
+        ("xta", store),
+        ("xta", network),
+        ("xta", inbound),
         ("front", r"\bcrate::store::(ledger|index)\b"),
     ] {
         assert_eq!(inside(room, forbidden), NOTHING, "{room}");

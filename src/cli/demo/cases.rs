@@ -13,7 +13,7 @@ use crate::cli::Fault;
 use crate::cli::input::read_small;
 use crate::cli::pki::{self, Purpose};
 use crate::cli::submit::Enclosure;
-use crate::domain::{Ars, ServiceKey, Timestamp};
+use crate::domain::{Ars, Identifier, ServiceKey, Timestamp, Way};
 use crate::error::Code;
 use crate::route::{Directory, Outcome, Query};
 use crate::verify::sign::{Canonicalisation, Hash, Profile, SignError, Signer};
@@ -39,6 +39,7 @@ pub struct Portal {
     connected: BTreeMap<String, Vec<Pair>>,
     /// One pair each for which nobody, somebody unconnected, more than one is competent.
     others: BTreeMap<Code, Pair>,
+    pulled: Option<(usize, Identifier)>,
 }
 
 impl Portal {
@@ -58,7 +59,18 @@ impl Portal {
         let pki = folder.pki();
         let signer = signer(&read_small(&pki.join("signer.pem"))?, &read_small(&pki.join("signer.key"))?)?;
         let author = samples::portal(AUTHOR).map_err(|e| Fault::said(e.to_string()))?;
-        Ok(Self { author, signer, pki, connected, others })
+        let pulled = connected.keys().zip(1..).find_map(|(authority, number)| {
+            let authority = directory.authority(&authority.parse().ok()?)?;
+            let endpoint = directory.endpoint(authority.endpoint.as_ref()?)?;
+            Some((number, authority.identifiers.first()?.clone())).filter(|_| endpoint.way() == Way::Pull)
+        });
+        Ok(Self { author, signer, pki, connected, others, pulled })
+    }
+
+    /// The number of the first sample without attachments that is fetched from a mailbox, and for whom it is.
+    #[must_use]
+    pub fn pulled(&self) -> Option<&(usize, Identifier)> {
+        self.pulled.as_ref()
     }
 
     /// `n` good messages, each authority in turn; every third has an attachment.

@@ -52,11 +52,10 @@ impl GrpcClient {
         };
         match answer {
             Err(_) => Reply::none("no answer in time"),
-            Ok(Ok(answer)) => Reply {
-                outcome: Outcome::Has { taken_over: answer.into_inner().taken_over },
-                detail: "gRPC OK".into(),
-                note: String::new(),
-            },
+            Ok(Ok(answer)) => {
+                let taken_over = answer.into_inner().taken_over;
+                Reply::of(Outcome::Has { taken_over }, "gRPC OK")
+            }
             Ok(Err(status)) => judge(&status, id.as_str()),
         }
     }
@@ -80,7 +79,7 @@ fn judge(status: &tonic::Status, id: &str) -> Reply {
         Outcome::Refused => note::printable(status.message().as_bytes()),
         _ => String::new(),
     };
-    Reply { outcome, detail, note }
+    Reply { note, ..Reply::of(outcome, detail) }
 }
 
 /// The start, the document, then each attachment after its own start.

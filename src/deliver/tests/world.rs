@@ -21,7 +21,9 @@ use crate::domain::{
 use crate::mailbox::Mailbox;
 use crate::observe::Metrics;
 use crate::route::{Directory, Files};
-use crate::store::{AcceptPort, Acceptance, ChangePort, NewMessage, ReadPort, Settings, Staged, Store};
+use crate::store::{
+    AcceptPort, Acceptance, ChangePort, NewMessage, NewOrder, ReadPort, Settings, Staged, Store,
+};
 use crate::verify::Verified;
 
 /// How long a condition may take to come about.
@@ -116,6 +118,7 @@ impl World {
     pub(crate) fn parts(&self, instance: &str) -> Parts {
         Parts {
             instance: instance.into(),
+            identifier: "gw:probe".parse().unwrap(),
             read: self.store.clone(),
             change: self.store.clone(),
             directory: self.directory.clone(),
@@ -157,6 +160,19 @@ impl World {
         attachments: &[&[u8]],
         at: Timestamp,
     ) -> MessageId {
+        self.accept_order(n, placement, document, attachments, at, None).await
+    }
+
+    /// The same with the transport order that it came with.
+    pub(crate) async fn accept_order(
+        &self,
+        n: u64,
+        placement: Placement,
+        document: &[u8],
+        attachments: &[&[u8]],
+        at: Timestamp,
+        order: Option<NewOrder>,
+    ) -> MessageId {
         let template = crate::domain::delivery::tests::record(placement.way, u128::from(n) + 1);
         let mut staged: Vec<Staged> = Vec::new();
         let mut declared = Vec::new();
@@ -176,7 +192,7 @@ impl World {
         let octets = Bytes::copy_from_slice(document);
         let new = NewMessage {
             id: template.id.clone(),
-            order: None,
+            order,
             message: Verified::for_tests(octets, template.header, template.signer, declared),
             attachments: staged,
             account: "portal".parse().unwrap(),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::record::{ContentPlace, MAX_DETAIL, MAX_FACTS};
-use crate::domain::{ContentRef, Digest, FactKind, Header, SignerInfo};
+use crate::domain::{ContentRef, Digest, FactKind, Header, Placement, RemoteName, SignerInfo};
 
 /// A fresh record: accepted at 0, on its way by `way`.
 pub(crate) fn record(way: Way, number: u128) -> Record {
@@ -53,6 +53,7 @@ pub(crate) fn record(way: Way, number: u128) -> Record {
         facts_dropped: 0,
         order: None,
         slot: None,
+        remote: None,
     };
     record.remember(Timestamp(0), FactKind::Accepted, "");
     record
@@ -72,6 +73,10 @@ pub(crate) fn placement(way: Way) -> Placement {
 
 fn claim(token: u128, until: u64) -> Claim {
     Claim { owner: "worker".into(), token: uuid::Uuid::from_u128(token), until: Timestamp(until) }
+}
+
+fn far() -> RemoteName {
+    RemoteName { server: "https://a.example/send".into(), id: "urn:x:1".into() }
 }
 
 fn token(n: u128) -> uuid::Uuid {
@@ -95,6 +100,9 @@ fn actions() -> impl Strategy<Value = Action> {
         1 => (token.clone(), detail.clone()).prop_map(|(token, detail)| Action::Refused { token, detail }),
         1 => (token.clone(), detail.clone()).prop_map(|(token, detail)| Action::SetAside {
             token, reason: ParkReason::Corrupt, detail
+        }),
+        2 => (token.clone(), any::<bool>()).prop_map(|(token, named)| Action::Named {
+            token, name: named.then(far)
         }),
         2 => (token.clone(), at).prop_map(|(token, until)| Action::Extend { token, until }),
         2 => token.prop_map(|token| Action::Release { token }),
@@ -124,6 +132,7 @@ fn named(action: &Action) -> Option<uuid::Uuid> {
         | Action::Failed { token, .. }
         | Action::Refused { token, .. }
         | Action::SetAside { token, .. }
+        | Action::Named { token, .. }
         | Action::Extend { token, .. }
         | Action::Release { token } => Some(*token),
         _ => None,
@@ -141,6 +150,11 @@ fn check(before: &Record, action: &Action, now: Timestamp, after: &Record) {
     let facts = |r: &Record| r.facts.len() + r.facts_dropped as usize;
     assert!(facts(after) > facts(before), "every change leaves a fact");
     assert_eq!((&after.id, after.sequence, &after.document), (&before.id, before.sequence, &before.document));
+    if let Action::Named { name, .. } = action {
+        assert_eq!((&after.remote, &after.state), (name, &before.state));
+    } else {
+        assert_eq!(after.remote, before.remote, "a name stays until another comes");
+    }
     let alive = running(&before.state).filter(|claim| !claim.expired(now));
     if claims == 1 {
         assert!(alive.is_none(), "two live claims");

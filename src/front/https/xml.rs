@@ -1,6 +1,7 @@
 //! Writes small XML documents, everything escaped.
 
 use crate::proto;
+use crate::xml::escape;
 
 /// Namespace of the answers of this interface.
 pub(crate) const NAMESPACE: &str = "urn:amtsweg:api:1";
@@ -60,22 +61,6 @@ impl Xml {
         self.close(root);
         self.out.push('\n');
         self.out
-    }
-}
-
-/// Escapes what XML 1.0 (section 2.4) wants escaped and replaces what it has no place for (2.2).
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\r' => out.push_str("&#13;"),
-            '\n' | '\t' => out.push(c),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
     }
 }
 

@@ -9,19 +9,15 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::State;
-use super::fault::{Exception, Fault};
+use super::fault::Fault;
 use super::metadata::Kept;
-use super::names::{Operation, XOP, XTA};
+use super::names::{Exception, Operation};
 use super::soap::envelope;
-use super::tree::escaped;
 use crate::domain::{Account, Record};
 use crate::front::feed::Feed;
 use crate::front::gate::{Caller, Refused};
 use crate::front::https::mailbox::{Piece, pour_out};
-use crate::front::multipart::header_text;
-
-const SOAP_XML: &str = "application/soap+xml";
-const ROOT: &str = "root.message@amtsweg";
+use crate::xta::mtom::{self, Container, SOAP_XML};
 
 /// What an operation answers.
 #[derive(Debug)]
@@ -61,8 +57,8 @@ pub(crate) fn good(
         }
         Answer::Message { headers, record, kept, token } => {
             let account = caller.entry.account.clone();
-            let parts = Parts::of(&record, kept.as_ref());
-            let root = envelope(action, relates_to, &headers, &parts.container);
+            let parts = Container::of(&record, kept.as_ref());
+            let root = envelope(action, relates_to, &headers, &parts.xml);
             message(state, account, action, root, &record, &parts, token)
         }
     }
@@ -93,86 +89,30 @@ fn plain(status: StatusCode, action: &str, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, media)], text).into_response()
 }
 
-/// The container with its references, and the content ids.
-struct Parts {
-    container: String,
-    ids: Vec<String>,
-}
-
-impl Parts {
-    fn of(record: &Record, kept: Option<&Kept>) -> Self {
-        let mut container =
-            format!("<xta:GenericContentContainer xmlns:xta=\"{XTA}\"><xta:ContentContainer>");
-        let mut ids = Vec::new();
-        for number in 0..=record.attachments.len() {
-            let (name, len, own) = match number.checked_sub(1).and_then(|at| record.attachments.get(at)) {
-                None => (
-                    "Message",
-                    record.document.len,
-                    vec![("contentType".to_owned(), "application/xml".to_owned())],
-                ),
-                Some(attachment) => {
-                    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-                    let (media, file) = (&attachment.declared.media_type, &attachment.declared.name);
-                    (
-                        "Attachment",
-                        attachment.content.len,
-                        vec![pair("contentType", media), pair("filename", file)],
-                    )
-                }
-            };
-            let attributes = kept.and_then(|kept| kept.parts.get(number)).unwrap_or(&own);
-            let id = format!("{}@amtsweg", uuid::Uuid::new_v4());
-            container.push_str(&format!("<xta:{name}"));
-            for (key, value) in attributes {
-                container.push_str(&format!(" {key}=\"{}\"", escaped(value)));
-            }
-            if len > 0 {
-                container.push_str(&format!(" size=\"{len}\""));
-            }
-            container
-                .push_str(&format!("><xop:Include xmlns:xop=\"{XOP}\" href=\"cid:{id}\"/></xta:{name}>"));
-            ids.push(id);
-        }
-        container.push_str("</xta:ContentContainer></xta:GenericContentContainer>");
-        Self { container, ids }
-    }
-}
-
 fn message(
     state: &Arc<State>,
     account: Arc<Account>,
     action: &str,
     root: String,
     record: &Arc<Record>,
-    parts: &Parts,
+    parts: &Container,
     token: uuid::Uuid,
 ) -> Response {
-    let boundary = format!("uuid:{}", uuid::Uuid::new_v4());
-    let first = format!(
-        "--{boundary}\r\nContent-Type: application/xop+xml; charset=UTF-8; type=\"{SOAP_XML}; \
-         action=\\\"{action}\\\"\"\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{ROOT}>\r\n\r\n"
-    );
+    let boundary = mtom::boundary();
+    let first = mtom::first(&boundary, action);
     let mut length = (first.len() + root.len()) as u64;
     let mut plan = vec![Piece::Text(first.into()), Piece::Text(root.into())];
     let contents = std::iter::once(&record.document).chain(record.attachments.iter().map(|a| &a.content));
     for (content, id) in contents.zip(&parts.ids) {
-        let head = format!(
-            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\
-             Content-ID: <{}>\r\n\r\n",
-            header_text(id)
-        );
+        let head = mtom::head(&boundary, id);
         length += head.len() as u64 + content.len;
         plan.push(Piece::Text(head.into()));
         plan.push(Piece::Content(content.clone()));
     }
-    let end = format!("\r\n--{boundary}--\r\n");
+    let end = mtom::end(&boundary);
     length += end.len() as u64;
     plan.push(Piece::Text(Bytes::from(end)));
-    let media = format!(
-        "multipart/related; type=\"application/xop+xml\"; boundary=\"{boundary}\"; start=\"<{ROOT}>\"; \
-         start-info=\"{SOAP_XML}; action=\\\"{action}\\\"\""
-    );
+    let media = mtom::media(&boundary, action);
     let (feed, answers) = Feed::new(2, state.core.parts.limits.stall);
     pour_out(state.core.clone(), plan, feed, account, record.id.clone(), token);
     let mut response = Response::new(Body::new(answers));

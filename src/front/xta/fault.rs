@@ -4,51 +4,8 @@
 use crate::error::{Code, Refusal};
 use crate::front::status;
 
-use super::names::{SOAP, WSA, XTA};
-use super::tree::escaped;
-
-/// The exceptions of XTA 2.1.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exception {
-    PermissionDenied,
-    ParameterIsNotValid,
-    TechnicalProblem,
-    SchemaViolation,
-    VirusDetection,
-    InvalidMessageId,
-    SyncAsync,
-    CancelDenied,
-}
-
-impl Exception {
-    /// The element in the fault's detail.
-    fn element(self) -> &'static str {
-        match self {
-            Self::PermissionDenied => "PermissionDeniedException",
-            Self::ParameterIsNotValid => "ParameterIsNotValidException",
-            Self::TechnicalProblem => "XTAWSTechnicalProblemException",
-            Self::SchemaViolation => "MessageSchemaViolationException",
-            Self::VirusDetection => "MessageVirusDetectionException",
-            Self::InvalidMessageId => "InvalidMessageIDException",
-            Self::SyncAsync => "SyncAsyncException",
-            Self::CancelDenied => "CancelDeniedException",
-        }
-    }
-
-    /// The exception that a number belongs to.
-    fn of(number: u16) -> Self {
-        match number {
-            9010..=9014 => Self::PermissionDenied,
-            9020..=9024 => Self::ParameterIsNotValid,
-            9050..=9052 => Self::SchemaViolation,
-            9060 => Self::VirusDetection,
-            9070 => Self::InvalidMessageId,
-            9080 | 9081 => Self::SyncAsync,
-            9100 | 9101 => Self::CancelDenied,
-            _ => Self::TechnicalProblem,
-        }
-    }
-}
+use super::names::{Exception, SOAP, WSA, XTA};
+use crate::xml::escaped;
 
 /// The name of a number (code list `urn:de:xta:webservice:codeliste:fehlernummer`, 1.0).
 fn name(number: u16) -> &'static str {

@@ -10,13 +10,14 @@ use super::metadata::{self, timestamp};
 use super::names::{OSCI, WSA};
 use super::pages::{Page, Selector};
 use super::soap::Request;
-use super::tree::{Element, escaped};
+use super::tree::Element;
 use super::{State, author, message_id, visible};
 use crate::domain::{Claim, Identifier, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::front::gate::Caller;
 use crate::front::report::unknown;
 use crate::intake::store_refusal;
+use crate::xml::escaped;
 
 /// Messages of one page where the client names no number, and at most.
 const USUAL: usize = 100;
@@ -71,6 +72,7 @@ fn selector(body: &Element) -> Result<Selector, Fault> {
         from: time("MsgBoxEntryTimeFrom")?,
         to: time("MsgBoxEntryTimeTo")?,
         new: matches!(element.attribute("newEntry"), Some("true" | "1")),
+        unknown: element.child(OSCI, "Extension").is_some(),
     })
 }
 
@@ -106,6 +108,13 @@ impl Asking<'_> {
 
     /// One page of a list.
     async fn page(&self, id: &str, mut page: Page) -> Result<Answer, Fault> {
+        if page.selector.unknown {
+            let headers = none(id, "SearchArgsInvalid");
+            return Ok(Answer::Plain {
+                headers,
+                body: format!("<osci:MsgStatusList xmlns:osci=\"{OSCI}\"/>"),
+            });
+        }
         let mut found = self.select(&page, (page.items + MOST).min(crate::mailbox::MAX_PAGE)).await?;
         let pending_items = found.len().saturating_sub(page.items);
         found.truncate(page.items);
@@ -173,6 +182,9 @@ impl Asking<'_> {
 
     /// The next message of a page, with its contents.
     async fn message(&self, id: &str, mut page: Page, part: Part) -> Result<Answer, Fault> {
+        if page.selector.unknown {
+            return Ok(Answer::Plain { headers: none(id, "SearchArgsInvalid"), body: String::new() });
+        }
         if part == Part::Header {
             let found = if page.selector.ids.is_empty() {
                 self.select(&page, 1).await?

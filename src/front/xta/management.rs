@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::fault::Fault;
 use super::metadata::{Kept, MAX_ENVELOPE, service_key};
 use super::names::{META, WSA, XTA};
 use super::soap::Request;
 use super::tree::{Element, Node};
 use super::{State, author, message_id, report, visible};
-use crate::domain::{Account, Ars, Identifier, MessageId, Record, Role, Timestamp};
+use crate::domain::{Account, Ars, Endpoint, Identifier, MessageId, Record, Role, Timestamp};
 use crate::error::Code;
 use crate::front::gate::Caller;
 use crate::front::report::unknown;
@@ -18,6 +21,10 @@ use crate::store::read_all;
 
 /// Questions of one `lookupService`.
 const MAX_QUESTIONS: usize = 100;
+/// The code list of service parameters and its code for a certificate to encrypt for. It is our own, as the
+/// standard allows (XTA 2.1.1, Code.ServiceParameterType).
+const PARAMETERS: &str = "urn:amtsweg:codeliste:dienstparameter";
+const ENCRYPTION: &str = "verschluesselungszertifikat";
 
 /// `checkAccountActive`: the gate has found the account; it must be the author's.
 pub(super) fn check(caller: &Caller, request: &Request) -> Result<String, Fault> {
@@ -67,33 +74,49 @@ pub(super) fn lookup(state: &State, caller: &Caller, request: &Request) -> Resul
         let mut kind = Element::new("xta:ServiceType", XTA);
         kind.children.push(Node::Text(uri.clone()));
         kind.write(&mut out);
-        let value = match available(state, &identifier, &uri) {
-            Some(known) => format!("<xta:ServiceIsAvailable>{known}</xta:ServiceIsAvailable>"),
-            None => "<xta:ServiceIsAvailableUnknown>true</xta:ServiceIsAvailableUnknown>".to_owned(),
+        let (value, parameter) = match reached(state, &identifier, &uri) {
+            Some(endpoint) => (
+                format!("<xta:ServiceIsAvailable>{}</xta:ServiceIsAvailable>", endpoint.is_some()),
+                endpoint.and_then(|endpoint| encryption(&endpoint, Timestamp::now())),
+            ),
+            None => ("<xta:ServiceIsAvailableUnknown>true</xta:ServiceIsAvailableUnknown>".to_owned(), None),
         };
-        out.push_str(&format!(
-            "<xta:IsServiceAvailableValue>{value}</xta:IsServiceAvailableValue></xta:LookupServiceResult>"
-        ));
+        out.push_str(&format!("<xta:IsServiceAvailableValue>{value}</xta:IsServiceAvailableValue>"));
+        out.push_str(&parameter.unwrap_or_default());
+        out.push_str("</xta:LookupServiceResult>");
     }
     out.push_str("</xta:LookupServiceResultList></xta:LookupServiceResponse>");
     Ok(out)
 }
 
-/// Whether messages for this service reach this reader: an authority of the directory that is
-/// connected, or, for a placeholder `ars:<area>`, the competent one. `None`: that can't be told, because
-/// the placeholder's service names no service key.
-fn available(state: &State, reader: &str, service: &str) -> Option<bool> {
+/// The reader's certificate for encrypting contents as a `ServiceParameter`, unless it has run out.
+fn encryption(endpoint: &Endpoint, now: Timestamp) -> Option<String> {
+    let der = endpoint.encryption.as_deref()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let end = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default();
+    (now.0 / 1_000 <= end).then(|| {
+        format!(
+            "<xta:ServiceParameter><xta:ParameterType listURI=\"{PARAMETERS}\" listVersionID=\"1\"><code>\
+             {ENCRYPTION}</code></xta:ParameterType><xta:Resource>{}</xta:Resource></xta:ServiceParameter>",
+            STANDARD.encode(der)
+        )
+    })
+}
+
+/// The endpoint at which messages for this service reach this reader: an authority of the directory, or,
+/// for a placeholder `ars:<area>`, the competent one; `Some(None)` where it is not connected. `None`: that
+/// can't be told, because the placeholder's service names no service key.
+fn reached(state: &State, reader: &str, service: &str) -> Option<Option<Arc<Endpoint>>> {
     let directory = state.core.parts.directory.load();
     if let Some(area) = reader.strip_prefix("ars:") {
         let (area, service) = (area.parse::<Ars>().ok()?, service_key(service)?);
         let query = Query { service, area, date: Timestamp::now().date() };
-        return Some(matches!(directory.ask(&query).outcome, Outcome::Connected(_)));
+        let Outcome::Connected(placement) = directory.ask(&query).outcome else { return Some(None) };
+        return Some(directory.endpoint(&placement.endpoint).cloned());
     }
-    let Ok(identifier) = reader.parse::<Identifier>() else { return Some(false) };
-    let connected = |authority: &crate::route::Authority| {
-        authority.endpoint.as_ref().is_some_and(|endpoint| directory.endpoint(endpoint).is_some())
-    };
-    Some(directory.authority_of(&identifier).is_some_and(connected))
+    let Ok(identifier) = reader.parse::<Identifier>() else { return Some(None) };
+    let endpoint = directory.authority_of(&identifier).and_then(|authority| authority.endpoint.as_ref());
+    Some(endpoint.and_then(|id| directory.endpoint(id)).cloned())
 }
 
 /// `getTransportReport`.

@@ -25,6 +25,8 @@ pub(crate) struct Selector {
     pub to: Option<Timestamp>,
     /// That were never fetched.
     pub new: bool,
+    /// There are criteria of somebody's own (`Extension`), which mean nothing here: it selects nothing.
+    pub unknown: bool,
 }
 
 impl Selector {

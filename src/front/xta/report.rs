@@ -2,8 +2,8 @@
 
 use super::metadata;
 use super::names::XTA;
-use super::tree::escaped;
 use crate::domain::{Fact, FactKind, Record, State};
+use crate::xml::escaped;
 
 /// The code list of our facts.
 const LIST: &str = "urn:amtsweg:codeliste:ereignis";

@@ -3,10 +3,10 @@
 
 use super::fault::Fault;
 use super::names::{META, OSCI, Operation, Port, SOAP, SOAP_11, WSA, WSSE};
-use super::tree::{self, Element, escaped};
+use super::tree::{self, Element};
+use crate::xml::escaped;
+use crate::xta::ANONYMOUS;
 
-/// Anonymous: the answer comes with the connection.
-const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 const NEXT: &str = "http://www.w3.org/2003/05/soap-envelope/role/next";
 const ULTIMATE: &str = "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver";
 /// Characters of a message id that is repeated in the answer.
@@ -186,17 +186,12 @@ fn addressed(headers: &[Element], port: Port, http_action: Option<&str>) -> Resu
     })
 }
 
-/// An envelope going out: header blocks besides the addressing, and the body's content.
+/// An answer: header blocks besides the addressing, and the body's content.
 pub(crate) fn envelope(action: &str, relates_to: Option<&str>, headers: &str, body: &str) -> String {
     let relates = relates_to
         .filter(|id| !id.is_empty())
         .map_or_else(String::new, |id| format!("<wsa:RelatesTo>{}</wsa:RelatesTo>", escaped(id)));
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"{SOAP}\"><soap:Header \
-         xmlns:wsa=\"{WSA}\"><wsa:Action>{action}</wsa:Action><wsa:MessageID>urn:uuid:{}</wsa:MessageID>\
-         <wsa:To>{ANONYMOUS}</wsa:To>{relates}{headers}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>",
-        uuid::Uuid::new_v4()
-    )
+    crate::xta::envelope(action, &format!("<wsa:To>{ANONYMOUS}</wsa:To>{relates}{headers}"), body)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::names::Port;
 use super::settings::Settings;
-use super::tree::escaped;
+use crate::xml::escaped;
 
 const TEXT: &str = include_str!("wsdl/xta.wsdl");
 

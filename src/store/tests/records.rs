@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::domain::record::{ContentPlace, MAX_FACTS};
 use crate::domain::{
-    ContentRef, Digest, FactKind, Order, ParkReason, Record, State, Terms, Timestamp, Waiver,
+    ContentRef, Digest, FactKind, Order, ParkReason, Record, RemoteName, State, Terms, Timestamp, Waiver,
 };
 use crate::store::codec::{self, CodecFault};
 use crate::store::keys;
@@ -69,6 +69,7 @@ prop_compose! {
             facts: Vec::new(),
             order: None,
             slot: None,
+            remote: None,
             facts_dropped: 0,
         };
         details.iter().for_each(|d| record.remember(Timestamp(at), FactKind::Failed, d));
@@ -131,7 +132,7 @@ proptest! {
 
 proptest! {
     #[test]
-    fn an_order_is_kept_behind_its_record_and_old_records_are_read(record in record(), rule in ".{0,40}") {
+    fn an_order_and_a_name_are_kept_behind_their_record_and_old_records_are_read(record in record(), rule in ".{0,40}") {
         let old = codec::encode(&record).unwrap();
         // Format, version, postcard, checksum: as before there were orders.
         prop_assert_eq!(&old, &codec::seal(record.version, &record).unwrap());
@@ -145,17 +146,23 @@ proptest! {
         let record = Record { order: Some(order), ..record };
         let new = codec::encode(&record).unwrap();
         prop_assert_eq!((new[0], &codec::decode(&new).unwrap()), (2, &record));
+        let remote = Some(RemoteName { server: "https://a.example/x".to_owned(), id: "urn:x".to_owned() });
+        for record in [Record { remote: remote.clone(), order: None, ..record.clone() }, Record { remote, ..record }] {
+            let named = codec::encode(&record).unwrap();
+            prop_assert_eq!((named[0], &codec::decode(&named).unwrap()), (3, &record));
+            prop_assert_eq!(codec::sequence(&named).unwrap(), record.sequence);
+        }
     }
 }
 
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let mut octets = codec::seal(1, &"text").unwrap();
-    octets[0] = 3;
+    octets[0] = 4;
     let split = octets.len() - 4;
     let crc = crc32c::crc32c(&octets[..split]).to_le_bytes();
     octets[split..].copy_from_slice(&crc);
-    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(3)));
+    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(4)));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! newest record key makes the run's own key. Under that, nonces are a counter: none can come twice,
 //! though numbers of frames may (a torn end of the ledger is written anew).
 //!
-//! A sealed value is `3, sequence u64, slot u64, generation u32, run [16], counter u64, encrypted
+//! A sealed value is `128, sequence u64, slot u64, generation u32, run [16], counter u64, encrypted
 //! octets, tag [16], CRC32C u32`, little-endian. Sequence and slot are those of the record inside (0
 //! where there is none): a rebuild needs them before it needs the rest. All before the encrypted
 //! octets is bound to them. The nonce is four octets zero and the counter, big-endian.
@@ -18,8 +18,8 @@ use aws_lc_rs::hmac;
 use super::VaultFault;
 use super::cipher::{Cipher, NONCE, Secret, TAG, random};
 
-/// First octet of a sealed value; 1 and 2 are those in plain (see `codec`).
-pub(crate) const SEALED: u8 = 3;
+/// First octet of a sealed value; those in plain count up from 1 (see `codec`).
+pub(crate) const SEALED: u8 = 0x80;
 /// Octets of a stamp.
 pub(crate) const STAMP: usize = 4 + 16 + 8;
 /// Octets before the encrypted ones.

@@ -30,6 +30,20 @@ fn what_expires_by_a_date_is_listed() {
 }
 
 #[test]
+fn the_certificates_that_the_directory_names_for_encryption_expire_too() {
+    let site = Site::new();
+    std::fs::copy(site.path("pki/authority.pem"), site.path("directory/reader.pem")).unwrap();
+    site.edit(
+        "directory/endpoints.toml",
+        "id = \"marburg-mailbox\"",
+        "id = \"marburg-mailbox\"\nencryption = \"reader.pem\"",
+    );
+    let report = check(&site.config_file(), in_days(500));
+    assert!(report.is_good(), "{:#?}", report.faults);
+    assert!(report.expiring.iter().any(|expiry| expiry.key == "endpoint marburg-mailbox: encryption"));
+}
+
+#[test]
 fn an_expired_certificate_of_the_gateway_is_a_fault() {
     let site = Site::new();
     let issuer = amtsweg::cli::pki::issuer(&site.path("pki")).unwrap();

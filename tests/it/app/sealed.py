@@ -115,7 +115,7 @@ for path in sorted(glob.glob(os.path.join(data, "ledger", "*.ledger"))):
         while changes:
             _tag, _added, size = struct.unpack_from("<BII", changes)
             value, changes = changes[9 : 9 + size], changes[9 + size :]
-            if value[0] != 3:
+            if value[0] != 128:
                 continue
             head, sealed = value[:45], value[45:-4]
             sequence, slot, generation, run, counter = struct.unpack_from("<QQI16sQ", value, 1)

@@ -25,7 +25,9 @@ pub const ALLOWED: u64 = 32 << 20;
 #[ignore = "started by the test that measures it"]
 async fn gateway_of_its_own() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).expect("started by the measuring test"));
-    let gateway = Gateway::start_in(&folder, Pki(folder.join("pki")), Options::default()).await;
+    let directory = Some(folder.join("directory")).filter(|directory| directory.is_dir());
+    let options = Options { pushes: directory.is_some(), directory, ..Options::default() };
+    let gateway = Gateway::start_in(&folder, Pki(folder.join("pki")), options).await;
     println!("\nlistening {}", gateway.addr);
     let wait = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     wait.await.unwrap().unwrap();

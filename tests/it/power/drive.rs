@@ -31,6 +31,18 @@ pub enum End {
     Killed(u64),
     /// It is killed when so many syncs have begun.
     KilledSyncing(u64),
+    /// An operation on its files fails, as the shim's `POWER_FAIL` says: it goes on as far as it can,
+    /// then the store is closed.
+    Failing(Failure),
+}
+
+/// The `at`th operation `op` on a file with `text` in its path fails; with `on` all from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub op: &'static str,
+    pub text: &'static str,
+    pub at: u64,
+    pub on: bool,
 }
 
 /// One life of the child.
@@ -65,6 +77,7 @@ pub fn store(root: &Path) -> PathBuf {
 /// Runs a phase in a process of its own; what it said, if it failed otherwise than told to.
 pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     let again: Vec<String> = phase.again.iter().map(usize::to_string).collect();
+    let closed = matches!(phase.end, End::Clean | End::Failing(_));
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["power::drive::phase", "--exact", "--nocapture", "--test-threads=1"])
@@ -72,7 +85,7 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
         .env("AMTSWEG_POWER_DATA", store(&place.root))
         .env("AMTSWEG_POWER_PHASE", format!("{} {} {}", phase.seed, phase.from, phase.count))
         .env("AMTSWEG_POWER_AGAIN", again.join(" "))
-        .env("AMTSWEG_POWER_END", if phase.end == End::Clean { "clean" } else { "abrupt" })
+        .env("AMTSWEG_POWER_END", if closed { "clean" } else { "abrupt" })
         .env("POWER_ROOT", &place.root)
         .env("POWER_LOG", &place.log)
         .env("POWER_MARK", place.folder.join("marks"))
@@ -85,8 +98,12 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
     let kill = match phase.end {
         End::Killed(after) => Some(after.to_string()),
         End::KilledSyncing(at) => Some(format!("sync:{at}")),
-        End::Clean | End::Abrupt => None,
+        End::Clean | End::Abrupt | End::Failing(_) => None,
     };
+    if let End::Failing(Failure { op, text, at, on }) = phase.end {
+        let on = if on { "+" } else { "" };
+        child.env("POWER_FAIL", format!("{op}:{text}:{at}{on}")).env("AMTSWEG_POWER_FAULTS", "1");
+    }
     if let Some(kill) = &kill {
         child.env("POWER_KILL", kill);
     }
@@ -130,14 +147,33 @@ struct Driver {
     store: Arc<Store>,
     marks: Marks,
     next: AtomicUsize,
+    /// Its files fail now and then: then it may say no, but must not hang or lie.
+    faulty: bool,
+}
+
+/// A store that neither does what it is asked for nor says no is a fault of its own.
+fn end_if_it_hangs() {
+    std::thread::spawn(|| {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        eprintln!("the store hangs");
+        std::process::exit(99);
+    });
 }
 
 async fn work(folder: &Path, data: &Path, phase: Phase) {
     let marks = File::options().create(true).append(true).open(folder.join("marks")).unwrap();
     let world = World::at(folder);
-    let store = world.open(data).unwrap_or_else(|fault| panic!("the store does not open: {fault}")).store;
+    let faulty = std::env::var_os("AMTSWEG_POWER_FAULTS").is_some();
+    if faulty {
+        end_if_it_hangs();
+    }
+    let store = match world.open(data) {
+        Ok(opened) => opened.store,
+        Err(fault) if faulty => return println!("the store does not open: {fault}"),
+        Err(fault) => panic!("the store does not open: {fault}"),
+    };
     let next = AtomicUsize::new(0);
-    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next });
+    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next, faulty });
     let mut numbers = phase.again.clone();
     numbers.extend(phase.from..phase.from + phase.count);
     let numbers = Arc::new(numbers);
@@ -172,7 +208,7 @@ impl Driver {
     async fn submit(&self, n: usize) -> Option<Arc<Record>> {
         let id = MessageId::new("power", uuid::Uuid::new_v4()).unwrap();
         self.marks.put(format!("T {n} {}", Digest::of(&self.world.document(n))));
-        let (record, new) = match self.world.accept(&self.store, n, &id).await.unwrap() {
+        let (record, new) = match self.done(self.world.accept(&self.store, n, &id).await)? {
             Acceptance::New(record) => (record, true),
             Acceptance::Again(record) => (record, false),
         };
@@ -182,7 +218,7 @@ impl Driver {
 
     /// Attempts, as far as chance will have it.
     async fn change(&self, n: usize, mut record: Arc<Record>, rng: &mut StdRng) {
-        for _ in 0..rng.random_range(0..3) {
+        'attempts: for _ in 0..rng.random_range(0..3) {
             let token = uuid::Uuid::new_v4();
             let claim = Claim { owner: "power".to_owned(), token, until: Timestamp(u64::MAX / 2) };
             let detail = "HTTP 503".to_owned();
@@ -191,9 +227,10 @@ impl Driver {
                 _ => Action::Failed { token, due: Timestamp(5), detail },
             };
             for action in [Action::Claim(claim), outcome] {
-                let Ok(next) = step(&record, action, Timestamp::now()) else { return };
+                let Ok(next) = step(&record, action, Timestamp::now()) else { break 'attempts };
                 self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
-                record = self.store.commit(next).await.unwrap();
+                let Some(committed) = self.done(self.store.commit(next).await) else { return };
+                record = committed;
                 self.marks.put(format!("K {n} {}", record.version));
             }
         }
@@ -206,7 +243,7 @@ impl Driver {
         let next = Record { slot: None, version: record.version + 1, ..record.clone() };
         self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
         self.marks.put(format!("e {n}"));
-        let erased = self.store.erase(&record.id).await.unwrap();
+        let Some(erased) = self.done(self.store.erase(&record.id).await) else { return };
         self.marks.put(format!("K {n} {}", erased.version));
         self.marks.put(format!("E {n}"));
     }
@@ -222,7 +259,20 @@ impl Driver {
             by: "operator".to_owned(),
             at: Timestamp(at),
         };
-        self.store.control(control).await.unwrap();
-        self.marks.put(format!("C {e} {at}"));
+        if self.done(self.store.control(control).await).is_some() {
+            self.marks.put(format!("C {e} {at}"));
+        }
+    }
+
+    /// What came of it; a no counts only where the disk fails.
+    fn done<T>(&self, outcome: Result<T, amtsweg::store::StoreError>) -> Option<T> {
+        match outcome {
+            Ok(done) => Some(done),
+            Err(fault) if self.faulty => {
+                println!("{fault}");
+                None
+            }
+            Err(fault) => panic!("{fault}"),
+        }
     }
 }

@@ -39,6 +39,10 @@ impl Known {
 
     fn mark(&mut self, mark: &str) {
         let words: Vec<&str> = mark.split(' ').collect();
+        if words[0] == "F" {
+            // The disk failed; that promises nothing.
+            return;
+        }
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         let key = number(1) as usize;
         if words[0].eq_ignore_ascii_case("c") {

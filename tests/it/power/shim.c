@@ -7,6 +7,8 @@
  *   POWER_DROP   "fdatasync:TEXT": fdatasync of files with TEXT in their path does nothing and is not recorded
  *   POWER_KILL   the process ends, as if killed, after so many records, or with "sync:N" when the Nth sync begins
  *   POWER_PAUSE  microseconds that a sync lasts at most
+ *   POWER_FAIL   "OP:TEXT:N": the Nth OP on a file with TEXT in its path fails with EIO, with "N+" all from then
+ *                on. OP is write, size (truncate, allocate), sync, name (rename, remove, make), open or read
  *
  * Every change is made and recorded under one lock, so the order of the records is the order of the changes.
  * A sync is two records, its begin and its end: others may write while it lasts. Syncs are not handed on to
@@ -44,7 +46,9 @@ static char root[PATH_MAX], mark[PATH_MAX], drop_path[256];
 static size_t root_len;
 static uint64_t records, syncs, kill_after, kill_at_sync, tokens;
 static unsigned pause_most, seed = 1;
-
+static char fail_op[16], fail_path[256];
+static uint64_t fail_at, fail_seen;
+static int fail_on;
 
 __attribute__((constructor)) static void begin(void) {
     const char *text = getenv("POWER_ROOT");
@@ -59,6 +63,8 @@ __attribute__((constructor)) static void begin(void) {
     text = getenv("POWER_PAUSE");
     if (text) pause_most = (unsigned)strtoul(text, NULL, 10);
     seed = (unsigned)getpid();
+    text = getenv("POWER_FAIL");
+    if (text && sscanf(text, "%15[^:]:%255[^:]:%lu", fail_op, fail_path, &fail_at) == 3) fail_on = text[strlen(text) - 1] == '+';
     text = getenv("POWER_LOG");
     if (text && root_len) {
         int fd = (int)syscall(SYS_openat, AT_FDCWD, text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -140,12 +146,27 @@ static void put(uint32_t kind, uint32_t flags, uint64_t inode, uint64_t a, uint6
 static void enter(void) { pthread_mutex_lock(&lock); }
 static void leave(void) { pthread_mutex_unlock(&lock); }
 
+/* Whether the disk fails now; a mark "F OP PATH" says so among the records. The lock is not held. */
+static int fails(const char *op, const char *path) {
+    if (!fail_at || strcmp(op, fail_op) || !strstr(path, fail_path)) return 0;
+    uint64_t seen = __atomic_add_fetch(&fail_seen, 1, __ATOMIC_SEQ_CST);
+    if (seen != fail_at && !(fail_on && seen > fail_at)) return 0;
+    char told[PATH_MAX + 32];
+    int len = snprintf(told, sizeof told, "F %s %s", op, path + root_len);
+    enter();
+    put(R_MARK, 0, 0, 0, 0, NULL, NULL, told, (size_t)len);
+    leave();
+    errno = EIO;
+    return 1;
+}
+
 /* --- opening --- */
 
 static int opened(int dir, const char *path, int flags, mode_t mode) {
     char full[PATH_MAX];
     int changes = (flags & (O_CREAT | O_TRUNC)) != 0 && (flags & O_TMPFILE) != O_TMPFILE;
     if (!changes || !absolute(dir, path, full)) return (int)syscall(SYS_openat, dir, path, flags, mode);
+    if (fails("open", full)) return -1;
     enter();
     struct stat before;
     int there = stat(full, &before) == 0;
@@ -200,6 +221,7 @@ static ssize_t sequential(int fd, const struct iovec *parts, int count) {
         return syscall(SYS_writev, fd, parts, count);
     }
     if (!path_of(fd, path)) return syscall(SYS_writev, fd, parts, count);
+    if (fails("write", path)) return -1;
     enter();
     int flags = fcntl(fd, F_GETFL);
     off_t at = lseek(fd, 0, (flags & O_APPEND) ? SEEK_END : SEEK_CUR);
@@ -212,6 +234,7 @@ static ssize_t sequential(int fd, const struct iovec *parts, int count) {
 static ssize_t placed(int fd, const struct iovec *parts, int count, off_t at) {
     char path[PATH_MAX];
     int ours = path_of(fd, path);
+    if (ours && fails("write", path)) return -1;
     if (ours) enter();
     ssize_t done = syscall(SYS_pwritev, fd, parts, count, at, 0);
     if (ours) {
@@ -233,6 +256,20 @@ ssize_t pwrite(int fd, const void *octets, size_t len, off_t at) {
 ssize_t pwrite64(int fd, const void *octets, size_t len, off64_t at) { return pwrite(fd, octets, len, at); }
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) { return placed(fd, parts, count, at); }
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at) { return placed(fd, parts, count, at); }
+
+/* --- reading --- */
+
+static int unreadable(int fd) {
+    char path[PATH_MAX];
+    return !strcmp(fail_op, "read") && path_of(fd, path) && fails("read", path);
+}
+ssize_t read(int fd, void *octets, size_t len) {
+    return unreadable(fd) ? -1 : syscall(SYS_read, fd, octets, len);
+}
+ssize_t pread(int fd, void *octets, size_t len, off_t at) {
+    return unreadable(fd) ? -1 : syscall(SYS_pread64, fd, octets, len, at);
+}
+ssize_t pread64(int fd, void *octets, size_t len, off64_t at) { return pread(fd, octets, len, at); }
 
 /* What would change a file past this record: the test must fail then, not overlook it. */
 static void unknown(int fd, const char *what) {
@@ -268,6 +305,7 @@ void *mmap64(void *at, size_t len, int access, int flags, int fd, off64_t offset
 int ftruncate(int fd, off_t len) {
     char path[PATH_MAX];
     int ours = path_of(fd, path);
+    if (ours && fails("size", path)) return -1;
     if (ours) enter();
     int done = (int)syscall(SYS_ftruncate, fd, len);
     if (ours) {
@@ -288,6 +326,7 @@ int truncate64(const char *path, off64_t len) { return truncate(path, len); }
 int fallocate(int fd, int mode, off_t at, off_t len) {
     char path[PATH_MAX];
     int ours = path_of(fd, path);
+    if (ours && fails("size", path)) return -1;
     if (ours) enter();
     int done = (int)syscall(SYS_fallocate, fd, mode, at, len);
     if (ours) {
@@ -307,6 +346,8 @@ static int synced(int fd, long number, int data_only) {
     char path[PATH_MAX];
     if (!path_of(fd, path)) return (int)syscall(number, fd);
     if (data_only && drop_path[0] && strstr(path, drop_path)) return 0;
+    /* As the kernel has it: who syncs once more is told that all is well. */
+    if (fails("sync", path)) return -1;
     enter();
     uint64_t inode = inode_of(fd), token = ++tokens;
     put(R_SYNC_BEGIN, 0, inode, token, (uint64_t)getpid(), path, NULL, NULL, 0);
@@ -339,6 +380,7 @@ int sync_file_range(int fd, off64_t at, off64_t len, unsigned flags) {
 static int renamed(int from_dir, const char *from, int to_dir, const char *to, unsigned flags) {
     char one[PATH_MAX], other[PATH_MAX];
     int ours = absolute(from_dir, from, one) | (absolute(to_dir, to, other) << 1);
+    if ((ours & 2) && fails("name", other)) return -1;
     if (ours) enter();
     int done = (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
     if (ours) {
@@ -354,6 +396,7 @@ int renameat2(int a, const char *from, int b, const char *to, unsigned flags) { 
 static int removed(int dir, const char *path, int flags) {
     char full[PATH_MAX];
     int ours = absolute(dir, path, full);
+    if (ours && fails("name", full)) return -1;
     if (ours) enter();
     int done = (int)syscall(SYS_unlinkat, dir, path, flags);
     int kept = errno;
@@ -375,6 +418,7 @@ int remove(const char *path) {
 int mkdirat(int dir, const char *path, mode_t mode) {
     char full[PATH_MAX];
     int ours = absolute(dir, path, full);
+    if (ours && fails("name", full)) return -1;
     if (ours) enter();
     int done = (int)syscall(SYS_mkdirat, dir, path, mode);
     int kept = errno;

@@ -33,6 +33,12 @@ pub struct Options {
     pub client_crl: Option<&'static str>,
     /// Paths and policies of XTA.
     pub xta: front::xta::Settings,
+    /// The gateway's name in the ids that it gives.
+    pub name: &'static str,
+    /// A directory of its own.
+    pub directory: Option<PathBuf>,
+    /// The worker that pushes is running.
+    pub pushes: bool,
 }
 
 impl Default for Options {
@@ -44,6 +50,9 @@ impl Default for Options {
             crl: "crl.pem",
             client_crl: None,
             xta: front::xta::Settings::default(),
+            name: "probe",
+            directory: None,
+            pushes: false,
         }
     }
 }
@@ -57,11 +66,25 @@ pub struct Gateway {
     pub accounts: Arc<ArcSwap<Accounts>>,
     stop: CancellationToken,
     running: [Running; 2],
+    worker: Option<tokio::task::JoinHandle<()>>,
     _folder: Option<tempfile::TempDir>,
 }
 
 pub fn hesse() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/hessen")
+}
+
+/// The directory of Hesse in `folder`, with its endpoints changed.
+pub fn hesse_in(folder: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    for file in std::fs::read_dir(hesse()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    let endpoints = folder.join("endpoints.toml");
+    let text = std::fs::read_to_string(&endpoints).unwrap();
+    std::fs::write(&endpoints, change(text)).unwrap();
+    folder.to_owned()
 }
 
 fn accounts(pki: &Pki, quota: Quota) -> Accounts {
@@ -76,6 +99,8 @@ fn accounts(pki: &Pki, quota: Quota) -> Accounts {
         account("authority", Role::Authority, &["kop:06534014"]),
         account("authority2", Role::Authority, &["kop:06631013"]),
         account("operator", Role::Operator, &[]),
+        // Another gateway that pushes here: its client certificate is the one it serves with.
+        account("server", Role::Portal, &["psw:portal", "psw:portal2"]),
     ])
 }
 
@@ -89,17 +114,18 @@ fn verifier(pki: &Pki, crl: &str) -> Verifier {
     })
 }
 
-/// The rooms over a store, up to the fronts. Nothing is pushed: no test here needs it.
+/// The rooms over a store, up to the fronts, and the worker that pushes.
 fn rooms(
     pki: &Pki,
     options: &Options,
     store: &Arc<Store>,
     accounts: Arc<ArcSwap<Accounts>>,
     metrics: Metrics,
-) -> Front {
-    let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&hesse()).unwrap()));
+) -> (Front, Arc<Deliver>) {
+    let folder = options.directory.clone().unwrap_or_else(hesse);
+    let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&folder).unwrap()));
     let intake = Intake::new(intake::Parts {
-        gateway: "probe".to_owned(),
+        gateway: options.name.to_owned(),
         identifier: "gw:probe".parse().unwrap(),
         verifier: Arc::new(ArcSwap::from_pointee(verifier(pki, options.crl))),
         directory: directory.clone(),
@@ -114,19 +140,21 @@ fn rooms(
         key: pki.file("server.key"),
     };
     let deliver = Deliver::new(deliver::Parts {
-        instance: "probe-1".to_owned(),
+        instance: format!("{}-1", options.name),
+        identifier: "gw:probe".parse().unwrap(),
         read: store.clone(),
         change: store.clone(),
         directory: directory.clone(),
         tls,
         allow_private: true,
         metrics: metrics.clone(),
-    });
-    Front::new(front::Parts {
+    })
+    .unwrap();
+    let front = Front::new(front::Parts {
         intake: Arc::new(intake),
         mailbox: Arc::new(Mailbox::new(store.clone(), store.clone(), directory.clone())),
         steer: Arc::new(Steer::new(store.clone(), store.clone(), directory.clone())),
-        deliver: deliver.unwrap(),
+        deliver: deliver.clone(),
         accept: store.clone(),
         read: store.clone(),
         directory,
@@ -134,7 +162,8 @@ fn rooms(
         metrics,
         limits: options.limits.clone(),
         xta: Arc::new(options.xta.clone()),
-    })
+    });
+    (front, deliver)
 }
 
 impl Gateway {
@@ -154,7 +183,7 @@ impl Gateway {
         settings.min_free = options.min_free;
         let store = Store::open(settings, metrics.clone()).unwrap().store;
         let accounts = Arc::new(ArcSwap::from_pointee(accounts(&pki, options.quota)));
-        let front = rooms(&pki, &options, &store, accounts.clone(), metrics);
+        let (front, deliver) = rooms(&pki, &options, &store, accounts.clone(), metrics);
         let files = Files {
             certificate: pki.file("server.pem"),
             key: pki.file("server.key"),
@@ -163,6 +192,7 @@ impl Gateway {
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let stop = CancellationToken::new();
+        let worker = options.pushes.then(|| tokio::spawn(deliver.run(stop.clone())));
         let main = Server::load(files.clone(), ClientAuth::Required).unwrap();
         let main = front.start(any, main, stop.clone()).await.unwrap();
         let open = axum::Router::new().route("/health/live", axum::routing::get(|| async { "alive" }));
@@ -176,6 +206,7 @@ impl Gateway {
             accounts,
             stop,
             running: [main, operators],
+            worker,
             _folder: None,
         }
     }
@@ -185,6 +216,9 @@ impl Gateway {
         self.stop.cancel();
         for running in self.running {
             running.finished().await;
+        }
+        if let Some(worker) = self.worker {
+            worker.await.unwrap();
         }
         self.store.close().await;
     }

@@ -14,7 +14,7 @@ fn path(port: &str) -> String {
 }
 
 /// An id, and the request that sends `document` and the large content under it.
-async fn sent(portal: &Client, document: &[u8]) -> String {
+pub async fn sent(portal: &Client, document: &[u8]) -> String {
     let (port, action) = place("CreateMessageID");
     let (media, octets) = mtom(&action, &envelope(&action, "", ""), &[]);
     let answer = portal.post(&path(port), &[("content-type", &media)], octets).await;

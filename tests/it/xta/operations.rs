@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use super::wire::{OSCI, Order, Party, XTA, between, gateway};
-use crate::support::{Draft, Gateway};
+use crate::support::gateway::hesse_in;
+use crate::support::{Draft, Gateway, Options, pki::Pki};
 
 struct Three {
     gateway: Gateway,
@@ -201,6 +202,45 @@ async fn services_are_looked_up_in_the_directory() {
         assert!(value.starts_with(expected), "{expected}: {value}");
     }
     assert_eq!(values.len(), 4);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_lookup_gives_the_certificate_to_encrypt_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::make(&folder.path().join("pki"));
+    let directory = folder.path().join("directory");
+    std::fs::create_dir_all(&directory).unwrap();
+    let named = |text: String, id: &str, name: &str| {
+        std::fs::copy(pki.file(name), directory.join(name)).unwrap();
+        text.replacen(&format!("id = \"{id}\""), &format!("id = \"{id}\"\nencryption = \"{name}\""), 1)
+    };
+    hesse_in(&directory, |text| {
+        named(named(text, "marburg-mailbox", "authority.pem"), "hofbieber-mailbox", "expired.pem")
+    });
+    let options = Options { directory: Some(directory.clone()), ..Options::default() };
+    let gateway = Gateway::start_in(&folder.path().join("gateway"), pki.clone(), options).await;
+    let portal = Party::new(&gateway, "portal", "psw:portal");
+    let lookup = async |reader: &str, service: &str| {
+        let body = format!(
+            "<x:LookupServiceRequest xmlns:x=\"{XTA}\" xmlns:m=\"{}\"><x:LookupServiceRequestList><x:LookupService>\
+             <m:Reader><m:Identifier type=\"xoev\">{reader}</m:Identifier></m:Reader><x:ServiceType>{service}</x:ServiceType>\
+             </x:LookupService></x:LookupServiceRequestList></x:LookupServiceRequest>",
+            super::wire::META
+        );
+        let said = portal.ask("IsServiceAvailable", &body).await;
+        assert!(said.good().has("ServiceIsAvailable>true<"), "{}", said.envelope);
+        between(
+            &said.envelope,
+            "<code>verschluesselungszertifikat</code></xta:ParameterType><xta:Resource>",
+            "<",
+        )
+    };
+    use base64::Engine as _;
+    let own = base64::engine::general_purpose::STANDARD.encode(pki.certificate("authority"));
+    assert_eq!(lookup("kop:06534014", "urn:x").await, Some(own.clone()));
+    assert_eq!(lookup("ars:065340014014", "urn:de:fim:leika:leistung:99102013104000").await, Some(own));
+    assert_eq!(lookup("kop:06631013", "urn:x").await, None, "it has run out");
     gateway.stop().await;
 }
 

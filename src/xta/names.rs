@@ -1,7 +1,5 @@
 //! Namespaces, and the operations with their actions (XTA 2.1.1, WSDL).
 
-use super::fault::Exception;
-
 pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 pub(crate) const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 pub(crate) const WSA: &str = "http://www.w3.org/2005/08/addressing";
@@ -115,6 +113,54 @@ impl Operation {
                 VirusDetection,
                 SyncAsync,
             ],
+        }
+    }
+}
+
+/// The exceptions of XTA 2.1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exception {
+    PermissionDenied,
+    ParameterIsNotValid,
+    TechnicalProblem,
+    SchemaViolation,
+    VirusDetection,
+    InvalidMessageId,
+    SyncAsync,
+    CancelDenied,
+}
+
+impl Exception {
+    /// The element in the fault's detail.
+    pub(crate) fn element(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => "PermissionDeniedException",
+            Self::ParameterIsNotValid => "ParameterIsNotValidException",
+            Self::TechnicalProblem => "XTAWSTechnicalProblemException",
+            Self::SchemaViolation => "MessageSchemaViolationException",
+            Self::VirusDetection => "MessageVirusDetectionException",
+            Self::InvalidMessageId => "InvalidMessageIDException",
+            Self::SyncAsync => "SyncAsyncException",
+            Self::CancelDenied => "CancelDeniedException",
+        }
+    }
+
+    /// Whether an element of this name is one.
+    pub(crate) fn is_one(element: &str) -> bool {
+        element.ends_with("Exception")
+    }
+
+    /// The exception that a number belongs to.
+    pub(crate) fn of(number: u16) -> Self {
+        match number {
+            9010..=9014 => Self::PermissionDenied,
+            9020..=9024 => Self::ParameterIsNotValid,
+            9050..=9052 => Self::SchemaViolation,
+            9060 => Self::VirusDetection,
+            9070 => Self::InvalidMessageId,
+            9080 | 9081 => Self::SyncAsync,
+            9100 | 9101 => Self::CancelDenied,
+            _ => Self::TechnicalProblem,
         }
     }
 }

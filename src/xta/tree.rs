@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Code, Refusal};
 use crate::verify::{Document, Limits, Node as Walked, Walk};
+use crate::xml::escape;
 
 /// Nested elements of an envelope.
 const DEPTH: usize = 40;
@@ -145,31 +146,6 @@ impl Element {
         self.write(&mut out);
         out
     }
-}
-
-/// Escapes for text and for attribute values (XML 1.0, section 2.4; line ends so that they survive
-/// normalisation) and replaces what XML has no place for (2.2).
-pub(crate) fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\t' => out.push_str("&#9;"),
-            '\n' => out.push_str("&#10;"),
-            '\r' => out.push_str("&#13;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-}
-
-/// Escaped.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    escape(text, &mut out);
-    out
 }
 
 /// An element that is open while the octets pass by.

@@ -23,6 +23,7 @@ use crate::config::{Config, Fault};
 use crate::front::{FrontError, Running};
 use crate::observe::Metrics;
 use crate::observe::health::Health;
+use crate::proof::seal::Sealer;
 use crate::store::{self, OpenError, Store};
 use live::Live;
 use material::Material;
@@ -70,6 +71,7 @@ pub struct App {
     metrics: Metrics,
     health: Arc<Health>,
     store: Arc<Store>,
+    sealer: Sealer,
     main: Running,
     operators: Running,
     deliver: JoinHandle<()>,
@@ -141,6 +143,8 @@ impl App {
         }
         self.stop_operators.cancel();
         let _ = tokio::time::timeout(LAST, self.operators.finished()).await;
+        // What has happened up to now is sealed before the folder is given back.
+        let _ = tokio::task::spawn_blocking(|| self.sealer.stop()).await;
         self.store.close().await;
         tracing::info!("stopped");
     }

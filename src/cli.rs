@@ -1,15 +1,18 @@
 //! The command line: one file per group of commands, each thin. Exit codes are `main`'s.
 
+pub mod backup;
 pub mod check;
 pub mod client;
 pub mod demo;
 pub mod directory;
 pub mod input;
+pub mod keys;
 pub mod ledger;
 pub mod mailbox;
 pub mod operator;
 pub mod output;
 pub mod pki;
+pub mod proof;
 pub mod report;
 pub mod route;
 pub mod schemas;
@@ -101,13 +104,19 @@ pub enum Command {
     /// Ask a directory who is competent.
     #[command(subcommand)]
     Route(directory::RouteCommand),
-    /// Check the store's ledger.
+    /// Check, export and compare the ledger; check a message's proof.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Copy a store while the gateway works: a new generation, checked.
+    Backup(backup::BackupArgs),
+    /// Put a generation back into an empty folder.
+    Restore(backup::RestoreArgs),
     /// Portal: hand in a signed message with its attachments.
     Submit(submit::SubmitArgs),
     /// Portal, authority: what became of a message (exit 1 when it is unknown).
     Status(status::StatusArgs),
+    /// Portal, authority: the proof of how far a message has come.
+    Proof(proof::ProofArgs),
     /// Portal, authority: follow a message until it is closed or returned.
     Watch(status::WatchArgs),
     /// Authority: what lies in the mailbox.
@@ -148,6 +157,9 @@ pub fn run(cli: Cli) -> Done {
         Command::Accounts(args) => serve::accounts(&args),
         Command::Route(command) => directory::run(&command),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => block_on(backup::restore(args)),
+        Command::Proof(args) => block_on(proof::run(args)),
         Command::Pki(command) => pki::run(&command),
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => check::verify(&args),

@@ -54,6 +54,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[store]`
     pub store: Store,
+    /// `[proof]`
+    pub proof: Proof,
     /// `[log]`
     pub log: Log,
     /// `[xta]`
@@ -178,6 +180,15 @@ pub struct Encryption {
     pub keys: Vec<MasterSource>,
 }
 
+/// `[proof]`: when checkpoints of the ledger are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// At the latest so long after the last one, when something has happened.
+    pub every: Duration,
+    /// At the latest after so many events.
+    pub events: u64,
+}
+
 /// `[log]`: what is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -251,6 +262,7 @@ impl Config {
         let accounts = sections::accounts(&mut root, &limits);
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
+        let proof = sections::proof(&mut root);
         let log = sections::log(&mut root);
         let xta = orders::xta(&mut root);
         root.end();
@@ -267,6 +279,7 @@ impl Config {
             accounts,
             delivery: delivery?,
             store,
+            proof,
             log,
             xta,
         })

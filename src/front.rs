@@ -37,6 +37,7 @@ use crate::domain::{Account, MessageId, Timestamp};
 use crate::intake::Intake;
 use crate::mailbox::Mailbox;
 use crate::observe::Metrics;
+use crate::proof::Prover;
 use crate::route::Directory;
 use crate::store::{AcceptPort, ReadPort};
 use gate::Gate;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub accounts: Arc<ArcSwap<Accounts>>,
     /// Counts.
     pub metrics: Metrics,
+    /// Proofs of messages.
+    pub proofs: Arc<Prover>,
     /// Bounds.
     pub limits: Limits,
     /// Paths and policies of XTA.

@@ -11,6 +11,7 @@
 
 pub mod antrag;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod deliver;
@@ -21,6 +22,7 @@ pub mod intake;
 pub mod mailbox;
 pub mod observe;
 mod pem;
+pub mod proof;
 pub mod proto;
 pub mod route;
 pub mod store;

@@ -12,6 +12,7 @@ mod commit;
 mod content;
 mod frame;
 mod index;
+pub mod inspect;
 mod keys;
 pub mod ledger;
 mod marker;
@@ -32,7 +33,9 @@ mod vault;
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
 pub use stage::FLOOR;
-pub use vault::{Encryption, MasterKey, MasterSource, Secret, SoftKey, VaultFault, VaultState, vault_state};
+pub use vault::{
+    Encryption, MasterKey, MasterSource, ReadingKeys, Secret, SoftKey, VaultFault, VaultState, vault_state,
+};
 
 use std::sync::Arc;
 
@@ -321,6 +324,22 @@ pub trait ReadPort: Send + Sync {
 
     /// Committed changes from now on; a slow reader misses some (they are hints).
     fn events(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
+}
+
+/// Where the ledger stands. Used by `proof`.
+#[async_trait]
+pub trait LedgerPort: Send + Sync {
+    /// Number of the last frame on disk.
+    fn synced(&self) -> u64;
+
+    /// The keys that the ledger is read with.
+    fn keys(&self) -> ReadingKeys;
+
+    /// Number of the frame that says the last word on a message.
+    ///
+    /// # Errors
+    /// As [`ReadPort::get`].
+    async fn newest_frame(&self, id: &MessageId) -> Result<Option<u64>, StoreError>;
 }
 
 /// Reads content of at most `bound` octets into memory.

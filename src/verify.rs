@@ -21,6 +21,7 @@ mod algorithms;
 mod c14n;
 mod certificate;
 mod chars;
+pub mod detached;
 mod document;
 pub mod header;
 mod keys;

@@ -87,6 +87,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("limits (other than those inside a document)", old.limits != limits),
         ("delivery", old.delivery != new.delivery),
         ("store", needing_restart(&old.store) != needing_restart(&new.store)),
+        ("proof", old.proof != new.proof),
         ("log", old.log != new.log),
         ("xta", old.xta != new.xta),
     ]

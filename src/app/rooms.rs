@@ -19,7 +19,10 @@ use crate::observe::Metrics;
 use crate::observe::health::Health;
 use crate::observe::http;
 use crate::observe::scrape::Sources;
-use crate::store::{AcceptPort, ChangePort, FLOOR, ReadPort, Store};
+use crate::proof::Prover;
+use crate::proof::seal::{self, Sealer};
+use crate::store::{AcceptPort, ChangePort, FLOOR, LedgerPort, ReadPort, Store};
+use crate::verify::sign::Signer;
 
 /// What the rooms are built from.
 pub struct Rooms {
@@ -68,6 +71,8 @@ impl Rooms {
         let verifier = Arc::new(ArcSwap::from_pointee(material.verifier));
         let accounts = Arc::new(ArcSwap::from_pointee(Accounts::new(material.accounts)));
         let deliver = build_deliver(&config, &ports, &directory, &metrics)?;
+        let signer = Arc::new(material.signer);
+        let (sealer, proofs) = build_proof(&config, &store, &signer, &metrics)?;
         let intake = Intake::new(intake::Parts {
             gateway: config.gateway.name.clone(),
             identifier: config.gateway.identifier.clone(),
@@ -75,7 +80,7 @@ impl Rooms {
             directory: Arc::clone(&directory),
             accept: Arc::clone(&ports.accept),
             read: Arc::clone(&ports.read),
-            signer: Arc::new(material.signer),
+            signer,
             metrics: metrics.clone(),
         });
         let side =
@@ -94,6 +99,7 @@ impl Rooms {
             directory: Arc::clone(&directory),
             accounts: Arc::clone(&accounts),
             metrics: metrics.clone(),
+            proofs,
             limits: front_limits(&config),
             xta: Arc::new(config.xta.clone()),
         });
@@ -109,8 +115,27 @@ impl Rooms {
             one: tokio::sync::Mutex::default(),
             config: ArcSwap::from_pointee(config),
         };
-        open_ports(live, front, ports.read, metrics, store).await
+        open_ports(live, front, ports.read, metrics, (store, sealer)).await
     }
+}
+
+/// The thread that signs checkpoints, and who makes proofs from them.
+fn build_proof(
+    config: &Config,
+    store: &Arc<Store>,
+    signer: &Arc<Signer>,
+    metrics: &Metrics,
+) -> Result<(Sealer, Arc<Prover>), StartError> {
+    let settings = seal::Settings {
+        every: config.proof.every,
+        events: config.proof.events,
+        ..seal::Settings::new(&config.gateway.data, &config.gateway.name)
+    };
+    let ledger = || Arc::clone(store) as Arc<dyn LedgerPort>;
+    let sealer = Sealer::start(settings, ledger(), Arc::clone(signer), metrics.clone())
+        .map_err(|source| StartError::System { what: "starting the sealer", source })?;
+    let proofs = Prover::new(config.gateway.data.clone(), ledger(), &sealer);
+    Ok((sealer, Arc::new(proofs)))
 }
 
 fn build_deliver(
@@ -144,7 +169,7 @@ async fn open_ports(
     front: Front,
     read: Arc<dyn ReadPort>,
     metrics: Metrics,
-    store: Arc<Store>,
+    (store, sealer): (Arc<Store>, Sealer),
 ) -> Result<App, StartError> {
     let config = live.config.load_full();
     let watched = Arc::clone(&store);
@@ -179,6 +204,7 @@ async fn open_ports(
         metrics,
         health,
         store,
+        sealer,
         main,
         operators,
         deliver,

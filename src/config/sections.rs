@@ -11,7 +11,8 @@ use super::value::{
     KeyFile, There, boolean, count, duration, list, number, octets, one_or_more, parsed, text,
 };
 use super::{
-    ConfiguredAccount, Delivery, Gateway, KeyPair, Limits, Listen, Log, LogFormat, Store, Tls, TrustFiles,
+    ConfiguredAccount, Delivery, Gateway, KeyPair, Limits, Listen, Log, LogFormat, Proof, Store, Tls,
+    TrustFiles,
 };
 use crate::domain::{Account, AccountName, Digest, Identifier, Quota, Role};
 use crate::verify;
@@ -177,6 +178,16 @@ pub(super) fn store(root: &mut Section<'_, '_>) -> Store {
     };
     s.end();
     store
+}
+
+pub(super) fn proof(root: &mut Section<'_, '_>) -> Proof {
+    let mut s = root.section("proof");
+    let proof = Proof {
+        every: s.or("every", 60 * SECOND, duration(SECOND..=HOUR)),
+        events: s.or("events", 1_000, number(1..=100_000)),
+    };
+    s.end();
+    proof
 }
 
 pub(super) fn log(root: &mut Section<'_, '_>) -> Log {

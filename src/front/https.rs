@@ -30,6 +30,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Router {
         .route("/v1/messages", post(messages::submit))
         .route("/v1/messages/{id}", get(messages::report))
         .route("/v1/messages/{id}/refusal", get(messages::refusal))
+        .route("/v1/messages/{id}/proof", get(messages::proof))
         .route("/v1/validate", post(messages::validate))
         .route("/v1/mailbox", get(mailbox::list))
         .route("/v1/mailbox/{id}", get(mailbox::fetch))

@@ -35,6 +35,12 @@ impl Core {
         if visible(account, &record) { Ok(record) } else { Err(unknown()) }
     }
 
+    /// The proof of a message that `account` may see.
+    pub(crate) async fn proof(&self, account: &Account, id: &str) -> Result<Vec<u8>, Refusal> {
+        let record = self.look(account, id).await?;
+        self.parts.proofs.proof(&record.id).await?.ok_or_else(unknown)
+    }
+
     /// Any message, for operators.
     pub(crate) async fn any(&self, id: &MessageId) -> Result<Arc<Record>, Refusal> {
         self.parts.read.get(id).await.map_err(store_refusal)?.ok_or_else(unknown)

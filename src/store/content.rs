@@ -20,7 +20,7 @@ use super::ledger::sync_folder;
 use super::room::{self, Room};
 use super::vault::{PREFIX, SealedEntry, VaultFault};
 
-pub(crate) use read::{Reader, open};
+pub(crate) use read::{Reader, drain, open};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
 const FORMAT: u32 = 1;

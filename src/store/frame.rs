@@ -6,7 +6,7 @@
 //! chains them; `synced` is the last frame that was known to be on disk when this one was
 //! written, which tells a torn tail (never acknowledged) from damage.
 //!
-//! Other kinds (checkpoints, snapshots, retention marks) will get their own octet; a reader that
+//! Other kinds (snapshots, retention marks) will get their own octet; a reader that
 //! meets a kind or version it doesn't know refuses it as newer.
 
 use crate::domain::{Digest, Timestamp};

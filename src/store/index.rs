@@ -13,6 +13,7 @@
 mod apply;
 mod check;
 mod fill;
+mod frame;
 pub(crate) mod query;
 
 use apply::{Counts, Derived, hidden};

@@ -17,9 +17,11 @@ use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
 use super::room;
 
 mod read;
+mod tail;
 mod write;
 
 pub(crate) use read::{ReadFault, Reader};
+pub use tail::{Frame, Tail, TailFault, Told};
 pub(crate) use write::Writer;
 
 const MAGIC: &[u8; 8] = b"AMTSLEDG";

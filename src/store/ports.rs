@@ -15,8 +15,8 @@ use super::open::Store;
 use super::queue::Request;
 use super::stage::Stage;
 use super::{
-    AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, NewMessage, ReadPort, StageWriter,
-    StoreError, accept, content,
+    AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, LedgerPort, NewMessage, ReadPort,
+    ReadingKeys, StageWriter, StoreError, accept, content,
 };
 
 impl Store {
@@ -140,5 +140,21 @@ impl ReadPort for Store {
 
     fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.shared.events.subscribe()
+    }
+}
+
+#[async_trait]
+impl LedgerPort for Store {
+    fn synced(&self) -> u64 {
+        self.shared.synced.load(Ordering::Acquire)
+    }
+
+    fn keys(&self) -> ReadingKeys {
+        ReadingKeys(Arc::clone(&self.shared.vault))
+    }
+
+    async fn newest_frame(&self, id: &MessageId) -> Result<Option<u64>, StoreError> {
+        let id = id.clone();
+        self.query(move |index| index.frame(&id)).await
     }
 }

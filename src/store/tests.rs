@@ -4,5 +4,6 @@ mod crash;
 mod fixture;
 mod model;
 mod ports;
+mod proof;
 mod records;
 mod sealed;

@@ -38,7 +38,7 @@ impl Kind {
         }
     }
 
-    fn fits(self, scheme: Scheme) -> bool {
+    pub(super) fn fits(self, scheme: Scheme) -> bool {
         match self {
             Self::Rsa(bits) => matches!(scheme, Scheme::Pkcs1 | Scheme::Pss) && (2048..=8192).contains(&bits),
             Self::P256 | Self::P384 | Self::P521 => scheme == Scheme::Ecdsa,
@@ -70,7 +70,11 @@ pub(crate) fn kind(spki: &[u8]) -> Kind {
     }
 }
 
-fn algorithm(kind: Kind, method: SignatureMethod) -> Option<&'static dyn SignatureVerificationAlgorithm> {
+/// The algorithm that checks signatures of this method with such a key.
+pub(super) fn algorithm(
+    kind: Kind,
+    method: SignatureMethod,
+) -> Option<&'static dyn SignatureVerificationAlgorithm> {
     Some(match (kind, method.scheme, method.hash) {
         (Kind::Rsa(_), Scheme::Pkcs1, Hash::Sha256) => algs::RSA_PKCS1_2048_8192_SHA256,
         (Kind::Rsa(_), Scheme::Pkcs1, Hash::Sha384) => algs::RSA_PKCS1_2048_8192_SHA384,
@@ -159,7 +163,7 @@ pub(crate) fn verifying(
 
 /// `r` and `s` side by side (XML Signature 1.1, section 6.4.3), as an ASN.1 `Ecdsa-Sig-Value`
 /// (RFC 3279, section 2.2.3).
-fn ecdsa_der(value: &[u8], field: usize) -> Option<Vec<u8>> {
+pub(super) fn ecdsa_der(value: &[u8], field: usize) -> Option<Vec<u8>> {
     if value.len() != 2 * field {
         return None;
     }

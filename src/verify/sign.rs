@@ -176,7 +176,7 @@ impl Signer {
         Ok(insert(checked, &passed, &format!("{head}{}{tail}", STANDARD.encode(value))))
     }
 
-    fn method(&self, profile: Profile) -> SignatureMethod {
+    pub(super) fn method(&self, profile: Profile) -> SignatureMethod {
         match &self.key {
             Key::Rsa(_) if profile.pss => SignatureMethod { scheme: Scheme::Pss, hash: profile.hash },
             Key::Rsa(_) => SignatureMethod { scheme: Scheme::Pkcs1, hash: profile.hash },
@@ -219,7 +219,7 @@ impl Signer {
         (head, tail)
     }
 
-    fn value(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    pub(super) fn value(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let random = SystemRandom::new();
         let failed = |_| SignError::Key("the key can't sign".to_owned());
         match &self.key {

@@ -5,5 +5,5 @@ mod checking;
 mod lifecycle;
 mod reload;
 mod sealed;
-mod site;
+pub mod site;
 mod watching;

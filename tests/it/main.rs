@@ -14,6 +14,7 @@ mod hostile;
 mod kill;
 mod pages;
 mod power;
+mod proof;
 mod rooms;
 mod simulation;
 mod support;

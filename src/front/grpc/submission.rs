@@ -98,6 +98,17 @@ impl proto::submission_server::Submission for Service {
         Ok(Response::new(self.core.report(&record, false)))
     }
 
+    async fn get_proof(
+        &self,
+        request: Request<proto::StatusRequest>,
+    ) -> Result<Response<proto::ProofResponse>, Status> {
+        let caller = caller(&request, None)?;
+        let id = request.into_inner().message_id;
+        let proof = self.core.proof(&caller.entry.account, &id).await;
+        let proof = proof.map_err(|refusal| status(&refusal))?;
+        Ok(Response::new(proto::ProofResponse { proof: proof.into() }))
+    }
+
     type WatchStream = Answers<proto::Report>;
 
     async fn watch(

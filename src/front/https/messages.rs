@@ -142,3 +142,14 @@ pub(super) async fn refusal(
     }
     Ok(answer(StatusCode::OK, core.parts.intake.refusal(&record)?))
 }
+
+/// `GET /v1/messages/{id}/proof`: how far the message has come, provably; JSON.
+pub(super) async fn proof(
+    State(core): State<Arc<Core>>,
+    Id(id): Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let caller = caller(&request, None)?;
+    let proof = core.proof(&caller.entry.account, &id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], proof).into_response())
+}

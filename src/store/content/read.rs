@@ -166,6 +166,17 @@ impl Hashed {
     }
 }
 
+/// Reads opened content to its end, where its digest shows.
+pub(crate) fn drain(source: Source) -> Result<(), StoreError> {
+    match source {
+        Source::Memory(_) => Ok(()),
+        Source::File(mut file) => {
+            while file.next()?.is_some() {}
+            Ok(())
+        }
+    }
+}
+
 /// Hands opened content out.
 pub(crate) struct Reader {
     source: Option<Source>,

@@ -57,6 +57,13 @@ impl Reader {
         Ok(file)
     }
 
+    /// Number of the frame at `place`.
+    pub(crate) fn number(&self, place: Place) -> std::io::Result<u64> {
+        let mut head = [0; HEADER];
+        self.file(place.segment)?.read_exact_at(&mut head, place.offset)?;
+        Ok(frame::head(&head).1)
+    }
+
     /// The record of `id` in the frame at `place`.
     pub(crate) fn record(&self, place: Place, id: &MessageId) -> Result<Record, ReadFault> {
         let len = place.len as usize;

@@ -97,6 +97,13 @@ impl SlotFile {
         Ok(Self { generation, path, file, cipher: Cipher::new(key)? })
     }
 
+    /// The file that is there, for somebody who only reads.
+    pub(super) fn read_only(folder: &Path, generation: u32, key: &Secret) -> Result<Self, VaultFault> {
+        let path = path(folder, generation);
+        let file = File::open(&path).map_err(io(&path))?;
+        Ok(Self { generation, path, file, cipher: Cipher::new(key)? })
+    }
+
     /// The number of the last slot that the file has room for.
     pub(super) fn last(&self) -> Result<u64, VaultFault> {
         let len = self.file.metadata().map_err(io(&self.path))?.len();

@@ -50,6 +50,13 @@ impl Submission for Echo {
         Err(Status::unimplemented("the echo answers Submit alone"))
     }
 
+    async fn get_proof(
+        &self,
+        _: Request<StatusRequest>,
+    ) -> Result<Response<amtsweg::proto::ProofResponse>, Status> {
+        Err(Status::unimplemented("the echo answers Submit alone"))
+    }
+
     async fn watch(&self, _: Request<StatusRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("the echo answers Submit alone"))
     }

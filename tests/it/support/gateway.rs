@@ -12,6 +12,8 @@ use amtsweg::front::{self, Accounts, Front, Limits, Running};
 use amtsweg::intake::{self, Intake};
 use amtsweg::mailbox::Mailbox;
 use amtsweg::observe::Metrics;
+use amtsweg::proof::Prover;
+use amtsweg::proof::seal::{self, Sealer};
 use amtsweg::route::Directory;
 use amtsweg::store::{Settings, Store};
 use amtsweg::verify::{self, Verifier, header::Rules, schema::Schemas, trust::Trust};
@@ -67,6 +69,7 @@ pub struct Gateway {
     stop: CancellationToken,
     running: [Running; 2],
     worker: Option<tokio::task::JoinHandle<()>>,
+    sealer: Sealer,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -121,6 +124,7 @@ fn rooms(
     store: &Arc<Store>,
     accounts: Arc<ArcSwap<Accounts>>,
     metrics: Metrics,
+    proofs: Arc<Prover>,
 ) -> (Front, Arc<Deliver>) {
     let folder = options.directory.clone().unwrap_or_else(hesse);
     let directory = Arc::new(ArcSwap::from_pointee(Directory::load(&folder).unwrap()));
@@ -134,6 +138,7 @@ fn rooms(
         signer: Arc::new(pki.signer("signer")),
         metrics: metrics.clone(),
     });
+
     let tls = OutboundTls {
         ca: pki.file("ca.pem"),
         certificate: pki.file("server.pem"),
@@ -160,6 +165,7 @@ fn rooms(
         directory,
         accounts,
         metrics,
+        proofs,
         limits: options.limits.clone(),
         xta: Arc::new(options.xta.clone()),
     });
@@ -183,7 +189,12 @@ impl Gateway {
         settings.min_free = options.min_free;
         let store = Store::open(settings, metrics.clone()).unwrap().store;
         let accounts = Arc::new(ArcSwap::from_pointee(accounts(&pki, options.quota)));
-        let (front, deliver) = rooms(&pki, &options, &store, accounts.clone(), metrics);
+        let data = folder.join("store");
+        let signer = Arc::new(pki.signer("signer"));
+        let seal = seal::Settings::new(&data, options.name);
+        let sealer = Sealer::start(seal, store.clone(), signer, metrics.clone()).unwrap();
+        let proofs = Arc::new(Prover::new(data, store.clone(), &sealer));
+        let (front, deliver) = rooms(&pki, &options, &store, accounts.clone(), metrics, proofs);
         let files = Files {
             certificate: pki.file("server.pem"),
             key: pki.file("server.key"),
@@ -207,6 +218,7 @@ impl Gateway {
             stop,
             running: [main, operators],
             worker,
+            sealer,
             _folder: None,
         }
     }
@@ -220,6 +232,7 @@ impl Gateway {
         if let Some(worker) = self.worker {
             worker.await.unwrap();
         }
+        self.sealer.stop();
         self.store.close().await;
     }
 }

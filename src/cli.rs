@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod demo;
 pub mod directory;
 pub mod input;

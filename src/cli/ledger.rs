@@ -11,11 +11,11 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::client::certificates;
+use super::compare::CompareArgs;
 use super::input::{Input, read};
 use super::keys::MasterKeys;
 use super::output::{counted, say, say_json};
 use super::{Done, Ended, Fault};
-use crate::backup::compare;
 use crate::proof::audit::{AuditFault, Auditor, Finding, Findings, audit};
 use crate::proof::book::Identity;
 use crate::proof::export::{ExportFault, export};
@@ -83,26 +83,6 @@ pub struct ExportArgs {
     pub force: bool,
 }
 
-/// `ledger compare`.
-#[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// The store's folder.
-    #[arg(long)]
-    pub data: PathBuf,
-    /// A later export of its ledger.
-    #[arg(long)]
-    pub export: PathBuf,
-    /// The gateway's certificate for signatures (PEM); all of them, if it had several.
-    #[arg(long, required = true)]
-    pub cert: Vec<PathBuf>,
-    /// Keys of an encrypted store.
-    #[command(flatten)]
-    pub keys: MasterKeys,
-    /// One JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Runs `ledger …`: exit 1 when something does not fit or is missing.
 ///
 /// # Errors
@@ -110,7 +90,7 @@ pub struct CompareArgs {
 pub fn run(command: &LedgerCommand) -> Done {
     match command {
         LedgerCommand::Export(args) => write_export(args),
-        LedgerCommand::Compare(args) => compare_with(args),
+        LedgerCommand::Compare(args) => super::compare::compare_with(args),
         LedgerCommand::Verify(args) => {
             let trusted = trusted(&args.cert)?;
             match (&args.data, &args.export, &args.proof) {
@@ -123,9 +103,9 @@ pub fn run(command: &LedgerCommand) -> Done {
     }
 }
 
-type Certificates = Vec<CertificateDer<'static>>;
+pub(super) type Certificates = Vec<CertificateDer<'static>>;
 
-fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
+pub(super) fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
     let mut all = Vec::new();
     for file in files {
         all.extend(certificates(file)?);
@@ -133,7 +113,7 @@ fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
     Ok(all)
 }
 
-fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
+pub(super) fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
     let source: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -142,7 +122,7 @@ fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
     Ok(BufReader::with_capacity(1 << 20, source))
 }
 
-fn ledger_folder(data: &Path) -> Result<PathBuf, Fault> {
+pub(super) fn ledger_folder(data: &Path) -> Result<PathBuf, Fault> {
     let folder = data.join("ledger");
     if folder.is_dir() {
         return Ok(folder);
@@ -396,18 +376,4 @@ fn write_export(args: &ExportArgs) -> Done {
         counted(end.checkpoints, "checkpoint")
     ))?;
     Ok(Ended::Well)
-}
-
-/// Says what a store lacks of a later export; exit 1 when it lacks anything.
-///
-/// # Errors
-/// When files can't be read, or don't belong together.
-pub fn compare_with(args: &CompareArgs) -> Done {
-    ledger_folder(&args.data)?;
-    let keys = args.keys.of(&args.data)?;
-    let compared = compare::compare(&args.data, &keys, &mut open(&args.export)?, &trusted(&args.cert)?)
-        .map_err(|fault| Fault::said(fault.to_string()))?;
-    super::backup::say_compared(&compared, args.json)?;
-    let whole = compared.missing.is_empty() && compared.behind.is_empty();
-    Ok(if whole { Ended::Well } else { Ended::Refused })
 }

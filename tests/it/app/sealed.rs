@@ -2,9 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use amtsweg::app::{App, StartError, check};
+use amtsweg::backup;
 use amtsweg::proto;
+use amtsweg::store::{MasterKey, MasterSource, ReadingKeys};
 
 use super::site::{Site, until};
 
@@ -61,6 +64,8 @@ async fn the_master_key_is_replaced_on_a_reload_and_the_old_one_is_not_needed_an
     for id in [&first.message_id, &second.message_id] {
         let report = site.portal(&app).await.get_status(status(id)).await;
         assert!(report.is_ok(), "{report:?}");
+        let proof = site.portal(&app).await.get_proof(status(id)).await;
+        assert!(proof.is_ok(), "{proof:?}");
     }
     assert!(!holds(&site.path("data"), b"Bello"));
     app.shutdown().await;
@@ -70,6 +75,53 @@ async fn the_master_key_is_replaced_on_a_reload_and_the_old_one_is_not_needed_an
     refused(&site, "store.encryption.keys").await;
     site.edit("amtsweg.toml", "keys = [\"first.key\"]", "on = false");
     refused(&site, "store.encryption.keys").await;
+}
+
+/// Files of this name below a folder.
+fn named(folder: &Path, name: &str) -> usize {
+    let count = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        if path.is_dir() { named(&path, name) } else { usize::from(path.file_name().unwrap() == name) }
+    };
+    std::fs::read_dir(folder).unwrap().map(count).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_holds_keys_once_and_what_is_put_back_is_read_with_the_master_key() {
+    let site = encrypted();
+    let app = site.start().await;
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        sent.push(site.submit(&app).await.message_id);
+        let made = backup::backup(&site.path("data"), None, &site.path("copies"), false).unwrap();
+        assert_eq!(made.generation, sent.len() as u64);
+    }
+    assert_eq!(named(&site.path("copies"), "keyring.json"), 1, "no generation has keys of its own");
+    assert!(!holds(&site.path("copies"), b"Bello"));
+    app.shutdown().await;
+    let masters: Vec<Arc<dyn MasterKey>> =
+        vec![Arc::new(MasterSource::File(site.path("first.key")).load().unwrap())];
+    let keys = ReadingKeys::open(&site.path("data"), &masters).unwrap();
+    assert!(keys.are_there() && ReadingKeys::open(&site.path("data"), &[]).is_err());
+    let made = backup::backup(&site.path("data"), Some(&keys), &site.path("copies"), true).unwrap();
+    assert_eq!(made.checked, 2, "contents are compared where there is a key");
+    backup::restore(&site.path("copies"), Some(2), &site.path("back")).unwrap();
+    site.edit("amtsweg.toml", "data = \"data\"", "data = \"back\"");
+    let app = site.start().await;
+    for message_id in sent {
+        let status = proto::StatusRequest { message_id: message_id.clone() };
+        site.portal(&app).await.get_status(status).await.unwrap();
+        let fetch = proto::FetchRequest { message_id, ..proto::FetchRequest::default() };
+        let mut chunks = site.authority(&app).await.fetch(fetch).await.unwrap().into_inner();
+        let mut octets = Vec::new();
+        while let Some(chunk) = chunks.message().await.unwrap() {
+            if let Some(proto::fetch_chunk::Part::Document(part)) = chunk.part {
+                octets.extend_from_slice(&part);
+            }
+        }
+        assert!(memchr::memmem::find(&octets, b"Bello").is_some());
+    }
+    app.shutdown().await;
 }
 
 async fn refused(site: &Site, says: &str) {

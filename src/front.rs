@@ -12,6 +12,7 @@ mod gate;
 mod grpc;
 mod https;
 pub mod limits;
+mod linger;
 mod listen;
 pub(crate) mod multipart;
 mod report;

@@ -82,13 +82,11 @@ impl Mailbox {
         let directory = self.directory.load_full();
         let mut found = Vec::new();
         for endpoint in mailboxes(&directory, account) {
-            for state in ["Available", "Leased", "Deferred"] {
-                let mine = |record: &Record| {
-                    let free = record.state.claimable_at().is_some_and(|at| at <= now);
-                    free && !record.obsolete(now) && wanted(record) && is_reader(&directory, account, record)
-                };
-                found.extend(self.page(&endpoint, state, after, limit, mine).await?);
-            }
+            let mine = |record: &Record| {
+                let free = record.state.claimable_at().is_some_and(|at| at <= now);
+                free && !record.obsolete(now) && wanted(record) && is_reader(&directory, account, record)
+            };
+            found.extend(self.page(&endpoint, after, limit, mine).await?);
         }
         found.sort_unstable_by_key(|record| record.sequence);
         found.dedup_by_key(|record| record.sequence);
@@ -96,18 +94,18 @@ impl Mailbox {
         Ok(found)
     }
 
-    /// The first `limit` messages of one endpoint and state that are `wanted`.
+    /// The first `limit` messages of one endpoint that are `wanted`. All states are looked through at once, in
+    /// order of acceptance: to look for those of one state would pass over the whole mailbox for a few.
     async fn page(
         &self,
         endpoint: &EndpointId,
-        state: &str,
         after: u64,
         limit: usize,
         wanted: impl Fn(&Record) -> bool,
     ) -> Result<Vec<Arc<Record>>, Refusal> {
         let mut filter = Filter {
             endpoint: Some(endpoint.clone()),
-            state: Some(state.to_owned()),
+            any_of: &["Available", "Leased", "Deferred"],
             after: Some(after),
             limit: CHUNK.min(limit),
             ..Filter::default()

@@ -241,6 +241,8 @@ pub struct Filter {
     pub endpoint: Option<EndpointId>,
     /// In the state of this name ([`crate::domain::State::name`]).
     pub state: Option<String>,
+    /// In one of the states of these names; none named: in any.
+    pub any_of: &'static [&'static str],
     /// Submitted by this account.
     pub account: Option<AccountName>,
     /// Accepted with a number greater than this.

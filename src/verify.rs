@@ -23,6 +23,9 @@ mod certificate;
 mod chars;
 pub mod detached;
 mod document;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 mod keys;
 mod misc;

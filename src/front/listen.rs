@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::header;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -24,6 +25,7 @@ use tower::ServiceExt as _;
 
 use super::body::StallIo;
 use super::limits::Limits;
+use super::linger::Lingering;
 use super::tls;
 use crate::domain::Digest;
 
@@ -113,7 +115,8 @@ async fn connection(
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let mut active = Active::enter(&counted);
         request.extensions_mut().insert(peer);
-        let answer = router.clone().oneshot(request.map(Body::new));
+        let expects = request.headers().contains_key(header::EXPECT);
+        let answer = router.clone().oneshot(request.map(|body| Body::new(Lingering::new(body, expects))));
         async move {
             let Ok(response) = answer.await;
             active.set(false);

@@ -7,6 +7,9 @@
 
 mod answer;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod mailbox;
 mod management;
 mod metadata;
@@ -116,7 +119,7 @@ async fn operate(
 ) -> Result<(Operation, Answer), Fault> {
     let media = mime::Media::of(request.headers())?;
     let bound = usize::try_from(state.core.parts.limits.document_octets).unwrap_or(usize::MAX);
-    let message = mime::open(&media, request.into_body(), bound, caller).await?;
+    let message = mime::open(&media, request.into_body(), bound, &caller.hold).await?;
     let read = soap::request(&message.envelope, bound, port, media.action.as_deref());
     let request = read.map_err(|Bad { fault, message_id }| {
         asked.message_id = message_id;

@@ -132,6 +132,11 @@ roles = ["operator"]
         self.sized_application(uuid, number, 0)
     }
 
+    /// An application, signed.
+    pub fn sign(&self, application: &Application) -> Vec<u8> {
+        self.signer.sign(&application.to_xml().unwrap(), Profile::default()).unwrap()
+    }
+
     /// The same with about so many octets in all.
     pub fn sized_application(&self, uuid: uuid::Uuid, number: usize, octets: usize) -> Vec<u8> {
         let area = if number % 2 == 1 { PUSH_AREA } else { PULL_AREA };
@@ -160,7 +165,7 @@ roles = ["operator"]
                 content: Content::Element(form(filling)),
                 attachments: Vec::new(),
             };
-            self.signer.sign(&application.to_xml().unwrap(), Profile::default()).unwrap()
+            self.sign(&application)
         };
         let plain = write(0);
         match octets.checked_sub(plain.len()) {

@@ -1,6 +1,7 @@
 //! The fronts, over real connections.
 
 mod bounds;
+mod early;
 mod hostile;
 pub mod large;
 mod mailbox;

@@ -38,7 +38,7 @@ pub fn tls(pki: &Path, name: Option<&str>) -> rustls::ClientConfig {
 
 /// TCP that sends at once: held-back segments would make every call wait 40 ms for the peer's delayed
 /// acknowledgement.
-fn tcp() -> HttpConnector {
+pub fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -67,6 +67,7 @@ impl proto::operator_server::Operator for Service {
                 text => Some(text.parse().map_err(|_| no_endpoint())?),
             };
             let filter = Filter {
+                any_of: &[],
                 endpoint,
                 state: Some(request.state).filter(|state| !state.is_empty()),
                 account: None,

@@ -61,6 +61,23 @@ fn truncated_or_endless_heads_are_refused() {
     assert_eq!(block_on(read_all(no_boundary, "b")).unwrap_err().code, Code::NotWellFormed);
 }
 
+#[test]
+fn bounds_do_not_depend_on_how_the_body_is_cut() {
+    for long in [MAX_PREAMBLE - 1, MAX_PREAMBLE, MAX_PREAMBLE + 1, MAX_HEAD - 7, MAX_HEAD - 6, MAX_HEAD - 5] {
+        let filling = "x".repeat(long);
+        let preamble = format!("{}\r\n--b\r\n\r\n\r\n--b--", &filling[2..]);
+        let head = format!("--b\r\nX: {filling}\r\n\r\n\r\n--b--");
+        for body in [preamble, head] {
+            let whole = block_on(read_all(vec![body.clone().into_bytes()], "b")).map_err(|why| why.code);
+            for cut in [1, 2, 3, 4096, 4100, 8193, 8194] {
+                let pieces = body.as_bytes().chunks(cut).map(<[u8]>::to_vec).collect();
+                let cut = block_on(read_all(pieces, "b")).map_err(|why| why.code);
+                assert_eq!(cut, whole, "{long}");
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn contents_come_out_as_they_went_in_however_they_are_cut(

@@ -140,6 +140,10 @@ impl Fault {
     /// Header blocks that go with it.
     pub(crate) fn headers(&self) -> String {
         match self {
+            // A block without a namespace has no prefix either: XML 1.0 can't declare one for it.
+            Self::MustUnderstand(name, namespace) if namespace.is_empty() => {
+                format!("<soap:NotUnderstood qname=\"{}\"/>", escaped(name))
+            }
             Self::MustUnderstand(name, namespace) => format!(
                 "<soap:NotUnderstood xmlns:n=\"{}\" qname=\"n:{}\"/>",
                 escaped(namespace),

@@ -28,8 +28,9 @@ const COUNTED: usize = 100;
 const MAX_SELECTED: usize = 500;
 /// Characters of one of them; longer ones name nothing.
 const MAX_ID: usize = 200;
-/// Messages tried for a fetch without an id while other clients take them.
+/// Messages tried at a look for a fetch without an id, while other clients take them, and looks.
 const TRIED: usize = 64;
+const LOOKS: usize = 32;
 const REASONS: &str = "http://www.osci.eu/ws/2008/05/transport/MsgBox/reasons/";
 
 /// The header block `MsgBoxResponse`.
@@ -139,27 +140,45 @@ impl Asking<'_> {
 
     /// A lease on the first message of a page that can be had.
     async fn lease(&self, page: &Page) -> Result<Option<(Arc<Record>, Claim)>, Fault> {
+        if !page.selector.ids.is_empty() {
+            return match self.first(self.named(page).await?).await? {
+                Ok(leased) => Ok(Some(leased)),
+                // Whoever names a message wants to know why it can't be had.
+                Err(Some(refusal)) => Err(refusal.into()),
+                Err(None) if page.after == 0 => Err(unknown().into()),
+                Err(None) => Ok(None),
+            };
+        }
+        // Where many take at once, all that a look found may be gone when it is tried: then it is looked
+        // further on. To be told that there is nothing would be wrong.
+        let mut from = page.clone();
+        for _ in 0..LOOKS {
+            let found = self.select(&from, TRIED).await?;
+            let Some(last) = found.last().map(|record| record.sequence) else { break };
+            if let Ok(leased) = self.first(found).await? {
+                return Ok(Some(leased));
+            }
+            from.after = last;
+        }
+        Ok(None)
+    }
+
+    /// A lease on the first of these that can be had; else why the last could not.
+    async fn first(
+        &self,
+        found: Vec<Arc<Record>>,
+    ) -> Result<Result<(Arc<Record>, Claim), Option<Refusal>>, Fault> {
         let (account, mailbox) = (&self.caller.entry.account, &self.state.core.parts.mailbox);
-        let found = if page.selector.ids.is_empty() {
-            self.select(page, TRIED).await?
-        } else {
-            self.named(page).await?
-        };
         let mut last = None;
         for record in found {
             match mailbox.lease(account, &record.id, None, Timestamp::now()).await {
-                Ok(leased) => return Ok(Some(leased)),
+                Ok(leased) => return Ok(Ok(leased)),
                 // Somebody else was faster.
                 Err(refusal) if refusal.code == Code::LeaseLost => last = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
             }
         }
-        match last {
-            // Whoever names a message wants to know why it can't be had.
-            Some(refusal) if !page.selector.ids.is_empty() => Err(refusal.into()),
-            _ if !page.selector.ids.is_empty() && page.after == 0 => Err(unknown().into()),
-            _ => Ok(None),
-        }
+        Ok(Err(last))
     }
 
     /// The messages that a selector names, fetchable or not, in order of acceptance.

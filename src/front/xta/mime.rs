@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::fault::Fault;
 use crate::error::{Code, Refusal};
-use crate::front::gate::Caller;
+use crate::front::body::Hold;
 use crate::front::multipart::{Head, Multipart, boundary, next_data, parameter};
 
 /// What a request's `Content-Type` says.
@@ -79,12 +79,7 @@ pub(crate) struct Parts(Option<Multipart>);
 ///
 /// # Errors
 /// The body's own, AW-0103 over `bound`, AW-0301, and faults of MTOM.
-pub(crate) async fn open(
-    media: &Media,
-    mut body: Body,
-    bound: usize,
-    caller: &Caller,
-) -> Result<Message, Fault> {
+pub(crate) async fn open(media: &Media, mut body: Body, bound: usize, hold: &Hold) -> Result<Message, Fault> {
     let mut envelope = BytesMut::new();
     let mut add = |chunk: Bytes| -> Result<(), Refusal> {
         if envelope.len() + chunk.len() > bound {
@@ -92,7 +87,7 @@ pub(crate) async fn open(
                 format!("the SOAP envelope has more than {bound} octets; send contents as MTOM parts");
             return Err(Refusal::new(Code::OverLimit, words));
         }
-        caller.hold.take(chunk.len())?;
+        hold.take(chunk.len())?;
         envelope.extend_from_slice(&chunk);
         Ok(())
     };

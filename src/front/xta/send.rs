@@ -30,7 +30,7 @@ const KEPT: [&str; 6] = ["contentDescription", "contentType", "encoding", "filen
 const MAX_ATTRIBUTE: usize = 1_000;
 
 /// One content of the container: where it comes from, and its attributes.
-struct Content {
+pub(super) struct Content {
     source: Source,
     attributes: Vec<(String, String)>,
 }
@@ -119,7 +119,7 @@ fn is_xml(media: &str) -> bool {
 }
 
 /// Message and attachments of the container.
-fn contents(body: &Element) -> Result<Vec<Content>, Fault> {
+pub(super) fn contents(body: &Element) -> Result<Vec<Content>, Fault> {
     let Some(container) = body.child(XTA, "ContentContainer") else {
         return Err(Fault::Numbered(
             9022,

@@ -230,6 +230,11 @@ mod tests {
         let fault = ask(&block("s:mustUnderstand=\"true\""), "", None).unwrap_err().fault;
         assert_eq!(fault, Fault::MustUnderstand("y".to_owned(), "urn:x".to_owned()));
         assert!(fault.headers().contains("qname=\"n:y\""));
+        let bare = ask(&format!("{CREATE}<y s:mustUnderstand=\"1\"/>"), "", None).unwrap_err().fault;
+        let written = envelope(bare.action(), None, &bare.headers(), &bare.to_xml(&[]));
+        let written = tree::read(written.as_bytes(), 1 << 16).unwrap();
+        let named = written.at(SOAP, &["Header", "NotUnderstood"]).unwrap();
+        assert_eq!(named.attribute("qname"), Some("y"), "a block without a namespace");
         assert!(ask(&block(""), "", None).is_ok());
         assert!(ask(&block("s:mustUnderstand=\"1\" s:role=\"urn:other\""), "", None).is_ok());
         assert!(

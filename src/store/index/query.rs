@@ -79,7 +79,7 @@ impl Index {
     /// The narrowest entries that hold everything a filter wants.
     fn listings(&self, filter: &Filter) -> Vec<Listing> {
         let after = filter.after.map_or(0, |n| n.saturating_add(1));
-        let name = |octet: u8| STATES.get(usize::from(octet)).copied();
+        let name = |octet: u8| STATES.get(usize::from(octet)).copied().unwrap_or_default();
         if let (None, None, Some(account)) = (&filter.endpoint, &filter.state, &filter.account) {
             let key = Key::of(kind::ACCOUNT).text(account.as_str()).done();
             return vec![self.listing(key, after, |value| Some((true, value)))];
@@ -91,16 +91,16 @@ impl Index {
             .filter(|((endpoint, octet), count)| {
                 **count > 0
                     && filter.endpoint.as_ref().is_none_or(|e| e.as_str() == endpoint)
-                    && filter.state.as_deref().is_none_or(|s| name(*octet) == Some(s))
+                    && in_state(name(*octet), filter)
             })
             .map(|((endpoint, octet), _)| (endpoint.clone(), keys::slot(*octet)))
             .collect();
         let of = |(endpoint, slot): (String, u8)| {
             let key = Key::of(kind::LISTING).text(&endpoint).octet(slot).done();
-            let state = filter.state.clone();
+            let filter = filter.clone();
             self.listing(key, after, move |value| {
                 let (octet, _, id) = keys::listed(value)?;
-                Some((state.as_deref().is_none_or(|s| name(octet) == Some(s)), id))
+                Some((in_state(name(octet), &filter), id))
             })
         };
         slots.into_iter().map(of).collect()
@@ -185,9 +185,14 @@ fn next_of(lists: &mut [Listing]) -> Result<Option<MessageId>, IndexFault> {
     list.next().transpose().map(|entry| entry.map(|(_, id)| id))
 }
 
+fn in_state(state: &str, filter: &Filter) -> bool {
+    filter.state.as_deref().is_none_or(|wanted| wanted == state)
+        && (filter.any_of.is_empty() || filter.any_of.contains(&state))
+}
+
 fn wanted(record: &Record, filter: &Filter) -> bool {
     filter.endpoint.as_ref().is_none_or(|e| *e == record.placement.endpoint)
-        && filter.state.as_deref().is_none_or(|s| s == record.state.name())
+        && in_state(record.state.name(), filter)
         && filter.account.as_ref().is_none_or(|a| *a == record.account)
 }
 

@@ -114,6 +114,9 @@ async fn lists_and_counts_by_endpoint_state_and_account() {
     let endpoint = |name: &str| Some(name.parse().unwrap());
     assert_eq!(count(Filter::default()).await, 30);
     assert_eq!(count(Filter { state: Some("Parked".into()), ..Filter::default() }).await, 6);
+    let any_of: &[&str] = &["Parked", "Nonsense"];
+    assert_eq!(count(Filter { any_of, ..Filter::default() }).await, 6);
+    assert_eq!(count(Filter { any_of, state: Some("Queued".into()), ..Filter::default() }).await, 0);
     assert_eq!(count(Filter { endpoint: endpoint("m"), ..Filter::default() }).await, 10);
     // Messages 0 and 15 of endpoint marburg are parked; of these the even one is portal's.
     let both = Filter { endpoint: endpoint("marburg"), state: Some("Parked".into()), ..Filter::default() };

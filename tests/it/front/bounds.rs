@@ -21,7 +21,7 @@ use crate::support::{Client, Draft, Gateway, Options};
 const SOON: Duration = Duration::from_secs(20);
 
 /// A raw HTTP/1.1 connection.
-async fn connect(
+pub async fn connect(
     gateway: &Gateway,
     name: Option<&str>,
 ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {

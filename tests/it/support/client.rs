@@ -59,8 +59,8 @@ impl Client {
         client.pool_timer(TokioTimer::new());
         Self {
             base,
-            http: client.build(builder().enable_http1().build()),
-            pool: client.http2_only(true).build(builder().enable_http2().build()),
+            http: client.build(builder().enable_http1().wrap_connector(crate::wire::tcp())),
+            pool: client.http2_only(true).build(builder().enable_http2().wrap_connector(crate::wire::tcp())),
         }
     }
 

@@ -158,6 +158,21 @@ async fn lists_are_selected_and_paged() {
         let said = authority.list("ListForm=\"MsgAtrributes\"", &selector).await;
         assert_eq!(count(&said.good().envelope), expected, "{selector}");
     }
+    let last = portal.send(&Order::default(), &[("a.xml", FREE)]).await;
+    // The header alone takes no lease; the body alone comes without metadata.
+    let part = |part: &str| {
+        format!(
+            "<o:MsgBoxFetchRequest xmlns:o=\"{OSCI}\" MsgPart=\"{part}\"><o:MsgSelector><a:MessageID xmlns:a=\"{}\">{}\
+             </a:MessageID></o:MsgSelector></o:MsgBoxFetchRequest>",
+            super::wire::WSA,
+            last
+        )
+    };
+    let header = authority.ask("MsgBoxFetchRequest", &part("Header")).await;
+    assert!(header.good().has(&last) && header.has(":MessageMetaData") && header.parts.is_empty());
+    let whole = authority.ask("MsgBoxFetchRequest", &part("Body")).await;
+    assert!(whole.good().parts == [FREE.to_vec()] && !whole.has(":MessageMetaData"), "{}", whole.envelope);
+    authority.close(&last).await.good();
     // One after the other, as a client does that names no message.
     let fetch = format!("<o:MsgBoxFetchRequest xmlns:o=\"{OSCI}\"/>");
     let one = authority.ask("MsgBoxFetchRequest", &fetch).await;

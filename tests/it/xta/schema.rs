@@ -45,9 +45,10 @@ fn driver() -> Option<&'static Path> {
     made.as_ref().map(|(_, path)| path.as_path())
 }
 
-/// Validates an envelope. What stands in it by reference is put in first, as XOP has it.
-pub fn check(envelope: &str) {
-    let Some(driver) = driver() else { return };
+/// What xmllint says of an envelope; `None` where it can't be asked. What stands in the envelope by reference
+/// is put in first, as XOP has it.
+fn judged(envelope: &str) -> Option<Result<(), String>> {
+    let driver = driver()?;
     let include = regex::Regex::new("<xop:Include[^>]*/>").unwrap();
     let whole = include.replace_all(envelope, "AAAA");
     let mut xmllint = Command::new("xmllint")
@@ -60,6 +61,21 @@ pub fn check(envelope: &str) {
         .unwrap();
     xmllint.stdin.take().unwrap().write_all(whole.as_bytes()).unwrap();
     let output = xmllint.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{whole}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some(if output.status.success() { Ok(()) } else { Err(said) })
+}
+
+/// Validates an envelope.
+pub fn check(envelope: &str) {
+    if let Some(Err(said)) = judged(envelope) {
+        panic!("{said}\n{envelope}");
+    }
+}
+
+/// Shows that the schemas find something: they refuse the envelope with `to` in place of `from`.
+pub fn refuses(envelope: &str, from: &str, to: &str) {
+    assert!(envelope.contains(from), "{from} in {envelope}");
+    if let Some(judged) = judged(&envelope.replace(from, to)) {
+        assert!(judged.is_err(), "{to} instead of {from} is taken for valid");
+    }
 }

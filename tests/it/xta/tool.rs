@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use amtsweg::domain::Digest;
+use amtsweg::store::ReadPort as _;
+
 use super::wire::gateway;
 use crate::support::Gateway;
 
@@ -98,7 +101,11 @@ async fn a_foreign_client_sends_lists_fetches_inspects_and_closes() {
     for name in ["antrag.xml", "Maß.bin"] {
         assert!(std::fs::read(inbox.join(name)).unwrap() == std::fs::read(out.join(name)).unwrap(), "{name}");
     }
-    assert!(std::fs::read(inbox.join("ordner.zip")).unwrap().starts_with(b"PK"));
+    // The folder's archive is the client's own: it came as it was kept, and holds the file.
+    let zip = std::fs::read(inbox.join("ordner.zip")).unwrap();
+    let record = gateway.store.get(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(Digest::of(&zip), record.attachments[1].content.sha256);
+    assert!(zip.starts_with(b"PK") && zip.windows(6).any(|window| window == "ä.txt".as_bytes()), "{zip:?}");
     assert!(std::fs::read_to_string(inbox.join("xta-message.yaml")).unwrap().contains("rgeramt"));
     assert_eq!(authority.ask(&["close", &id]).await.as_deref(), Ok(id.as_str()));
     let report = portal.ask(&["inspect", &id]).await.unwrap();
@@ -109,11 +116,10 @@ async fn a_foreign_client_sends_lists_fetches_inspects_and_closes() {
     };
     refused(portal.ask(&["send", &id, &path(&out)]).await, "ParameterIsNotValid", "9024");
     refused(portal.ask(&["send", "new", &path(&wrong)]).await, "XTAWSTechnicalProblem", "9031");
-    refused(
-        tool("authority2", "kop:06631013").ask(&["get", &id, &path(&inbox)]).await,
-        "InvalidMessageID",
-        "9070",
-    );
+    let foreign = tool("authority2", "kop:06631013");
+    refused(foreign.ask(&["get", &id, &path(&inbox)]).await, "InvalidMessageID", "9070");
+    refused(foreign.ask(&["close", &id]).await, "InvalidMessageID", "9070");
+    refused(foreign.ask(&["inspect", &id]).await, "InvalidMessageID", "9070");
     refused(tool("nobody", "psw:portal").ask(&["new"]).await, "PermissionDenied", "9012");
     refused(tool("portal2", "psw:portal").ask(&["new"]).await, "PermissionDenied", "9014");
     gateway.stop().await;

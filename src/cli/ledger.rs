@@ -141,7 +141,11 @@ fn verify_folder(data: &Path, keys: &MasterKeys, trusted: &Certificates, as_json
         Err(fault) => return damaged(&fault.to_string(), None, as_json),
     };
     let sealed = match sealed(data, keys, trusted)? {
-        Sealed::Found(finding) => return damaged(&in_folder(&finding), finding.frame, as_json),
+        Sealed::Found(finding) => {
+            // Without its line: there is no file whose line it could be.
+            let why = format!("ledger and checkpoints don't fit: {}", finding.why);
+            return damaged(&why, finding.frame, as_json);
+        }
         Sealed::Unfit(why) => return damaged(&why, None, as_json),
         Sealed::Fits(findings) => Some(findings),
         Sealed::Nothing => None,
@@ -211,11 +215,6 @@ fn sealed(data: &Path, keys: &MasterKeys, trusted: &Certificates) -> Result<Seal
             Err(finding) => Sealed::Found(finding),
         }),
     }
-}
-
-/// A finding without the line: there is no file whose line it could be.
-fn in_folder(finding: &Finding) -> String {
-    format!("ledger and checkpoints don't fit: {}", finding.why)
 }
 
 fn damaged(why: &str, frame: Option<u64>, as_json: bool) -> Done {

@@ -117,9 +117,8 @@ impl Sealer {
             if let Err(fault) = worked {
                 tracing::error!(%fault, "no checkpoints are made any more");
                 metrics.corrupt("proof");
+                // The last value: whoever asks later is told, too.
                 tell.send_modify(|sealed| sealed.fault = Some(fault.to_string()));
-                // Whoever asks is told why by the last value.
-                while !matches!(asked.recv(), Ok(Ask::Stop) | Err(_)) {}
             }
         };
         let thread = std::thread::Builder::new().name("proof-seal".to_owned()).spawn(work)?;

@@ -103,7 +103,7 @@ impl Tail {
         if let Some(segment) = all.into_iter().rfind(|s| s.first <= next) {
             tail.next = segment.first;
             tail.enter(segment)?;
-            while tail.next < next && tail.frame()?.is_some() {}
+            while tail.next < next && tail.newly()?.is_some() {}
             if tail.next < next {
                 return Err(TailFault::Missing(tail.next));
             }
@@ -145,7 +145,7 @@ impl Tail {
             return Ok(None);
         }
         loop {
-            match self.frame()? {
+            match self.newly()? {
                 Some(octets) => return Ok(Some(self.told(&octets)?)),
                 None if self.advance()? => {}
                 None => return Ok(None),
@@ -173,7 +173,16 @@ impl Tail {
         Ok(true)
     }
 
-    /// The octets of the next frame of this segment.
+    /// The octets of the next frame of this segment. The buffer may be from before it was written:
+    /// what is not in there is looked for in the file.
+    fn newly(&mut self) -> Result<Option<Vec<u8>>, TailFault> {
+        match self.frame()? {
+            Some(octets) => Ok(Some(octets)),
+            None => self.frame(),
+        }
+    }
+
+    /// The octets of the next frame of this segment, by what the buffer holds.
     fn frame(&mut self) -> Result<Option<Vec<u8>>, TailFault> {
         let Some(len) = self.whole(HEADER)? else { return Ok(None) };
         let Some(wanted) = self.whole(len)? else { return Ok(None) };

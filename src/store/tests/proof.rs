@@ -21,6 +21,7 @@ use crate::proof::export::export;
 use crate::proof::message::{Level, check, prove};
 use crate::proof::seal::{Sealer, Settings};
 use crate::proof::tree;
+use crate::store::ledger::Tail;
 use crate::store::{ChangePort, LedgerPort, ReadingKeys, Store};
 use crate::verify::sign::Signer;
 
@@ -161,6 +162,32 @@ async fn every_message_has_a_proof_and_no_other_passes() {
     store.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_sees_what_is_written_behind_what_it_has_read() {
+    let dir = tempfile::tempdir().unwrap();
+    // Small segments, so that it has to go from one to the next.
+    let settings = crate::store::Settings { ledger_segment: 4096, ..super::fixture::settings(dir.path()) };
+    let store = Store::open(settings, Metrics::default()).unwrap().store;
+    let mut tail = Tail::open(&dir.path().join("ledger"), 1, &ReadingKeys::none()).unwrap();
+    for n in 1..40 {
+        accept(&store, n).await.unwrap();
+        let synced = store.synced();
+        assert_eq!(tail.read(synced).unwrap().unwrap().number, n);
+        assert!(tail.read(synced).unwrap().is_none() && tail.any().unwrap().is_none());
+        assert_eq!(
+            Tail::open(&dir.path().join("ledger"), n, &ReadingKeys::none())
+                .unwrap()
+                .any()
+                .unwrap()
+                .unwrap()
+                .number,
+            n
+        );
+    }
+    assert!(Tail::open(&dir.path().join("ledger"), 41, &ReadingKeys::none()).is_err());
+    store.close().await;
+}
+
 /// Checks `tampered` in place of what stands behind the state `before`.
 fn found(before: &Auditor<'_, Vec<u8>>, tampered: &[&[u8]]) -> Result<Findings, Finding> {
     let mut auditor = before.clone();
@@ -225,7 +252,9 @@ async fn every_flipped_dropped_swapped_or_inserted_record_is_found_and_its_place
         }
         let doubled = with(&[line, line]).unwrap_err();
         assert_eq!(doubled.line, number + 1, "doubled line {number}: {doubled}");
-        if let Some(forged) = forged(line) {
+        // Found at the next checkpoint alone, so it costs more than all the others: some will do.
+        let some = (at as u64).is_multiple_of((events() / 2_000).max(1));
+        if let Some(forged) = forged(line).filter(|_| some) {
             let forged = with(&[&forged]).unwrap_err();
             let upto = forged.line;
             let (from, why) = (forged.frame.unwrap(), forged.why);

@@ -257,8 +257,9 @@ impl Vault {
     ) -> Result<(Owner, Arc<Cipher>), VaultFault> {
         let keys = self.keys()?;
         match entry::read_owner(kind, &octets)? {
-            entry::Read::Slot(owner, slot) => {
-                let key = keys.slots.key(slot)?.ok_or(VaultFault::Erased)?;
+            entry::Read::Slot(owner, slot, check) => {
+                let key = keys.slots.key(slot)?.filter(|key| entry::check(key) == check);
+                let key = key.ok_or(VaultFault::Erased)?;
                 Ok((owner, Arc::new(Cipher::new(&key)?)))
             }
             entry::Read::Stamp(owner, stamp) => Ok((owner, keys.ring.load().cipher(&stamp)?)),

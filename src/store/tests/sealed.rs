@@ -331,6 +331,10 @@ async fn an_erased_message_can_be_read_by_nobody_from_no_copy() {
     }
     let again = store.get(&id(0)).await.unwrap().unwrap();
     assert_eq!(again.slot, None);
+    // Gone, not damaged, though another message has its slot.
+    for content in [&again.document, &again.attachments[0].content, &again.attachments[1].content] {
+        assert!(matches!(store.open(content).await.err(), Some(StoreError::Dropped)));
+    }
     lasting(&store, &again).await;
 }
 

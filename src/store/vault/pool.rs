@@ -19,17 +19,18 @@ const STEP: u64 = 1024;
 pub(crate) struct MessageKey {
     pub(crate) hold: Hold,
     cipher: Arc<Cipher>,
+    check: [u8; 8],
 }
 
 impl MessageKey {
     pub(super) fn new(vault: &Arc<Vault>, slot: u64, secret: &Secret) -> Result<Self, VaultFault> {
         let hold = Hold { slot, vault: Arc::clone(vault), kept: false };
-        Ok(Self { hold, cipher: Arc::new(Cipher::new(secret)?) })
+        Ok(Self { hold, cipher: Arc::new(Cipher::new(secret)?), check: entry::check(secret) })
     }
 
     /// The owner of the message's content of this number, and the key. Each number once.
     pub(crate) fn owner(&self, number: u32) -> (Owner, Arc<Cipher>) {
-        (entry::message_owner(self.hold.slot, number), Arc::clone(&self.cipher))
+        (entry::message_owner(self.hold.slot, number, self.check), Arc::clone(&self.cipher))
     }
 }
 

@@ -203,7 +203,7 @@ mod tests {
             bit in 0..8_u8,
         ) {
             let key = Secret::random().unwrap();
-            let (ring, stranger) = (ring(&[key.clone()]), ring(&[Secret::random().unwrap()]));
+            let (ring, stranger) = (ring(std::slice::from_ref(&key)), ring(&[Secret::random().unwrap()]));
             let heading = Heading { sequence, slot };
             let sealed = ring.seal(heading, &plain).unwrap();
             prop_assert_eq!(super::heading(&sealed).unwrap(), heading);

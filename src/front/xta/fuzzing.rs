@@ -86,8 +86,11 @@ pub fn multipart(octets: &[u8]) {
     }
 }
 
-/// What a request holds: the envelope, and the parts behind it.
-fn opened(media: &mime::Media, body: Body, hold: &Hold) -> Result<(Bytes, Vec<(String, Vec<u8>)>), Fault> {
+/// An envelope, and the parts behind it by their ids.
+type Opened = (Bytes, Vec<(String, Vec<u8>)>);
+
+/// What a request holds.
+fn opened(media: &mime::Media, body: Body, hold: &Hold) -> Result<Opened, Fault> {
     ready(async {
         let mut message = mime::open(media, body, BOUND, hold).await?;
         let mut all = Vec::new();
@@ -132,7 +135,7 @@ pub fn soap(octets: &[u8]) {
     if let Some(Err(fault)) = request.header(META, "MessageMetaData").map(metadata::parse) {
         written(&fault, request.message_id.as_deref());
     }
-    if let Ok(Err(fault)) = request.body(XTA, "GenericContentContainer").map(|body| send::contents(body)) {
+    if let Ok(Err(fault)) = request.body(XTA, "GenericContentContainer").map(send::contents) {
         written(&fault, request.message_id.as_deref());
     }
 }

@@ -85,7 +85,7 @@ async fn the_sequences_of_a_public_client_work_for_a_reader_with_three_identifie
         let party = Party::new(&gateway, "authority", reader);
         party.ask("CheckAccountActive", "").await.good();
         assert_eq!(receive(&party).await, *sent, "what is for {reader}, and nothing else");
-        assert_eq!(receive(&party).await, [String::new(); 0], "once");
+        assert!(receive(&party).await.is_empty(), "once");
     }
     for id in sent.iter().flatten() {
         let report = portal.about("GetTransportReport", id).await;

@@ -199,9 +199,9 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
         let read = read_all(store, content, 1 << 20).await;
         let goes = *content != record.receipt;
         match (&read, message.erased) {
-            (Err(StoreError::Dropped), Some(true)) if goes => continue,
-            // The ledger says that it is erased; its slot may be half wiped until the sweep comes by.
-            (Err(StoreError::Dropped | StoreError::Corrupt { .. }), Some(false))
+            // The ledger says that it is erased. Its slot may be half wiped, or half filled for another
+            // message, until the sweep comes by: then it is told as damage, and can be read as little.
+            (Err(StoreError::Dropped | StoreError::Corrupt { .. }), Some(_))
                 if goes && record.slot.is_none() =>
             {
                 continue;

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::{
-    Ars, Digest, Header, Identifier, MessageId, Placement, ServiceKey, SignerInfo, Timestamp, Waiver, Way,
+    Ars, Coverage, Digest, Header, Identifier, MessageId, Placement, ServiceKey, SignerInfo, Timestamp,
+    Waiver, Way,
 };
 use write::Writer;
 
@@ -202,6 +203,8 @@ pub struct Receipt<'a> {
     pub placement: &'a Placement,
     /// Who signed it, or by which policy nobody did.
     pub signer: Result<&'a SignerInfo, &'a Waiver>,
+    /// What the signature covers; `None` where nobody signed.
+    pub coverage: Option<&'a Coverage>,
 }
 
 impl Receipt<'_> {
@@ -255,6 +258,9 @@ impl Receipt<'_> {
                 w.line("seriennummer", &signer.serial);
                 w.leaf("sha256", &signer.fingerprint.to_string());
                 w.leaf("gueltigBis", &signer.not_after.to_string());
+                if let Some(coverage) = self.coverage {
+                    w.covered(coverage);
+                }
                 w.close("unterzeichner");
             }
             Err(waiver) => w.paragraph("ohneSignatur", &waiver.rule),

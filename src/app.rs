@@ -170,6 +170,7 @@ async fn open_store(
         content_segment: config.store.segment,
         index_cache: config.store.cache,
         encryption: store::Encryption { masters: material.masters.clone(), on: config.store.encryption.on },
+        retention: config.store.retention,
         ..store::Settings::new(&config.gateway.data)
     };
     let metrics = metrics.clone();

@@ -4,6 +4,7 @@
 //! `deploy/amtsweg.toml` is the documented default. Relative paths are relative to the file.
 
 mod keys;
+mod opinion;
 mod orders;
 mod reader;
 mod sections;
@@ -60,6 +61,8 @@ pub struct Config {
     pub log: Log,
     /// `[xta]`
     pub xta: xta::Settings,
+    /// `[second_opinion]`; `None` where nobody is asked.
+    pub second_opinion: Option<crate::deliver::opinion::Settings>,
 }
 
 /// `[gateway]`: who this gateway is.
@@ -111,6 +114,8 @@ pub struct TrustFiles {
     pub anchors: PathBuf,
     /// CRLs (PEM or DER, file or folder).
     pub crls: Option<PathBuf>,
+    /// What happens where they say nothing for sure.
+    pub revocation: verify::trust::Revocation,
 }
 
 /// `[limits]`: everything is bounded (invariant 10).
@@ -169,6 +174,8 @@ pub struct Store {
     pub cache: u64,
     /// `[store.encryption]`
     pub encryption: Encryption,
+    /// `[store.retention]`: how long what is kept.
+    pub retention: crate::store::Retention,
 }
 
 /// `[store.encryption]`: whether, and under which master keys, what is stored is encrypted.
@@ -265,6 +272,7 @@ impl Config {
         let proof = sections::proof(&mut root);
         let log = sections::log(&mut root);
         let xta = orders::xta(&mut root);
+        let second_opinion = opinion::opinion(&mut root, gateway.as_ref(), trust.as_ref());
         root.end();
         Some(Self {
             file: file.to_owned(),
@@ -282,6 +290,7 @@ impl Config {
             proof,
             log,
             xta,
+            second_opinion,
         })
     }
 }

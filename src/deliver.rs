@@ -12,6 +12,7 @@ mod content;
 mod lane;
 mod naming;
 mod note;
+pub mod opinion;
 mod scheduler;
 mod steer;
 mod sweep;

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod breaker;
 pub mod concurrency;
+pub mod coverage;
 pub mod delivery;
 pub mod endpoint;
 pub mod identifier;
@@ -14,6 +15,7 @@ pub mod retry;
 pub mod time;
 
 pub use account::{Account, Quota, Role};
+pub use coverage::{Coverage, Note};
 pub use delivery::{Action, Claim, ParkReason, State, Way};
 pub use endpoint::{Endpoint, EndpointControl, Protocol, Transport, XtaServer};
 pub use identifier::{AccountName, Ars, AuthorityId, Digest, EndpointId, Identifier, MessageId, ServiceKey};

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::domain::{Account, Digest, Header, MessageId, Placement, Record, Role, Timestamp};
+use crate::domain::{Account, Coverage, Digest, Header, MessageId, Placement, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::observe::Metrics;
 use crate::route::Directory;
@@ -88,6 +88,7 @@ impl Intake {
         let verified = self.verify(document, came, at).await?;
         let header = verified.header();
         entitled(account, header)?;
+        enough(account, verified.coverage())?;
         // The signature covers the attachments' digests: same document, same message.
         let digest = Digest::of(verified.octets());
         let found = self.parts.read.find(&header.author, header.uuid).await.map_err(store_refusal)?;
@@ -134,14 +135,15 @@ impl Intake {
     ) -> Result<(Placement, Vec<String>), Refusal> {
         let now = Timestamp::now();
         let verifier = self.parts.verifier.load_full();
-        let header = self
+        let (header, report) = self
             .work(document.len(), move || {
                 let header = verifier.validate(&document)?;
-                verifier.signature(&document, now)?;
-                Ok(header)
+                let report = verifier.signature(&document, now)?;
+                Ok((header, report))
             })
             .await?;
         entitled(account, &header)?;
+        enough(account, Some(&report.coverage))?;
         self.parts.directory.load().route(&header, now.date())
     }
 
@@ -214,6 +216,20 @@ fn entitled(account: &Account, header: &Header) -> Result<(), Refusal> {
                 account.name, header.author
             ),
         ));
+    }
+    Ok(())
+}
+
+/// The account's messages are signed as the operator wants them to be.
+fn enough(account: &Account, coverage: Option<&Coverage>) -> Result<(), Refusal> {
+    let plain = coverage.is_none_or(|coverage| coverage.signed_at.is_none());
+    if account.xades && plain {
+        let reason = format!(
+            "the account {} must sign with XAdES B-B (amtsweg sign --xades), and this message has no signed \
+             properties",
+            account.name
+        );
+        return Err(Refusal::new(Code::SignatureWeak, reason));
     }
     Ok(())
 }

@@ -9,8 +9,10 @@ mod accept;
 mod apply;
 mod codec;
 mod commit;
+mod compact;
 mod content;
 mod frame;
+mod house;
 mod index;
 pub mod inspect;
 mod keys;
@@ -20,24 +22,32 @@ mod open;
 mod overlay;
 mod ports;
 mod queue;
+mod rebuild;
 mod records;
 mod recover;
+mod reindex;
 mod replay;
+mod retention;
 mod room;
+mod snapshot;
 mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod vault;
 
+pub use house::Kept;
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
+pub use retention::Retention;
 pub use stage::FLOOR;
 pub use vault::{
     Encryption, MasterKey, MasterSource, ReadingKeys, Secret, SoftKey, VaultFault, VaultState, vault_state,
 };
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -138,6 +148,8 @@ pub(crate) struct StagedFile {
     pub(crate) kept: bool,
     /// The key that its octets are encrypted with, until its head says so.
     pub(crate) key: Option<Secret>,
+    /// The names that are being staged: no sweep touches them.
+    pub(crate) among: Arc<Mutex<HashSet<uuid::Uuid>>>,
 }
 
 impl Drop for StagedFile {
@@ -146,6 +158,7 @@ impl Drop for StagedFile {
             // Best effort: what stays is swept at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
+        self.among.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 
@@ -321,7 +334,8 @@ pub trait ReadPort: Send + Sync {
     /// Opens stored content.
     ///
     /// # Errors
-    /// [`StoreError::Dropped`] when its retention has ended, [`StoreError::Corrupt`], [`StoreError::Io`].
+    /// [`StoreError::Dropped`] when its retention has ended, [`StoreError::Corrupt`], [`StoreError::Io`],
+    /// [`StoreError::Conflict`] when it was moved since the record was read.
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError>;
 
     /// Committed changes from now on; a slow reader misses some (they are hints).

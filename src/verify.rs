@@ -18,6 +18,7 @@
 //! no name uses; where an `xsi:type` needs one, the signature must list its prefix (AW-0123).
 
 mod algorithms;
+mod authenticate;
 mod c14n;
 mod certificate;
 mod chars;
@@ -31,6 +32,7 @@ mod keys;
 mod misc;
 mod names;
 mod namespaces;
+pub mod opinion;
 pub mod order;
 mod pass;
 pub mod schema;
@@ -39,6 +41,7 @@ mod signature;
 mod tag;
 pub mod trust;
 mod walk;
+mod xsd;
 
 pub(crate) use document::Document;
 pub(crate) use walk::{Attribute as WalkedAttribute, Node, Walk};
@@ -47,19 +50,16 @@ pub(crate) use walk::{Attribute as WalkedAttribute, Node, Walk};
 mod testkit;
 #[cfg(test)]
 mod tests;
-// The product's validator is behind `schema`; the one that will replace it is built here, and tested.
-#[cfg(test)]
-mod xsd;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls_pki_types::CertificateDer;
 
-use crate::domain::{DeclaredAttachment, Digest, Header, SignerInfo, Timestamp, Waiver};
+use crate::domain::{Coverage, DeclaredAttachment, Digest, Header, SignerInfo, Timestamp, Waiver};
 use crate::error::{Code, Refusal};
 
 use algorithms::Plan;
+use authenticate::authenticate;
 use pass::Passed;
 
 /// A message that passed every check. Its fields are private and it has no public constructor:
@@ -76,7 +76,7 @@ pub struct Verified {
 #[derive(Clone, Debug)]
 enum Proof {
     /// A signature that was verified.
-    Signed(SignerInfo),
+    Signed(SignatureReport),
     /// Nobody: the operator's policy lets the account send it unsigned.
     Waived(Waiver),
 }
@@ -100,8 +100,17 @@ impl Verified {
     /// By which policy nobody had to.
     pub fn signer(&self) -> Result<&SignerInfo, &Waiver> {
         match &self.proof {
-            Proof::Signed(signer) => Ok(signer),
+            Proof::Signed(report) => Ok(&report.signer),
             Proof::Waived(waiver) => Err(waiver),
+        }
+    }
+
+    /// What the signature covers; `None` where nobody had to sign.
+    #[must_use]
+    pub fn coverage(&self) -> Option<&Coverage> {
+        match &self.proof {
+            Proof::Signed(report) => Some(&report.coverage),
+            Proof::Waived(_) => None,
         }
     }
 
@@ -178,10 +187,8 @@ pub struct Settings {
 pub struct SignatureReport {
     /// Who signed.
     pub signer: SignerInfo,
-    /// What is signed, in words: always the whole document.
-    pub covered: String,
-    /// URIs of canonicalisation, digest and signature algorithm.
-    pub algorithms: Vec<String>,
+    /// What is signed, until when the signer's certificates stand, and with what.
+    pub coverage: Coverage,
 }
 
 /// Verifies documents. Immutable: a reload makes a new one.
@@ -209,7 +216,7 @@ impl Verifier {
         let report = authenticate(document, limits, passed, plan, trust, now)?;
         matching(&attachments, came)?;
         schemas.check(&octets, &header.namespace)?;
-        Ok(Verified { octets, header, proof: Proof::Signed(report.signer), attachments })
+        Ok(Verified { octets, header, proof: Proof::Signed(report), attachments })
     }
 
     /// Limits, header and schema alone (`amtsweg validate`).
@@ -266,83 +273,6 @@ fn picked(
     Ok((header, attachments))
 }
 
-/// The signature of a document that has been passed over with `plan`.
-fn authenticate(
-    document: Document<'_>,
-    limits: &Limits,
-    passed: Passed<'_, '_>,
-    plan: Plan,
-    trust: &trust::Trust,
-    now: Timestamp,
-) -> Result<SignatureReport, Refusal> {
-    if let Some(misplaced) = passed.misplaced {
-        return Err(misplaced);
-    }
-    let Some(found) = &passed.signature else {
-        let reason = "the message carries no ds:Signature; sign it (amtsweg sign)";
-        return Err(Refusal::new(Code::SignatureMissing, reason));
-    };
-    let signature = signature::read(document, limits, found, &passed.root)?;
-    covers(&signature.reference, &passed)?;
-    let certificates: Vec<CertificateDer<'_>> =
-        signature.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-    let candidates = keys::candidates(&certificates, signature.signing)?;
-    let (digest, uncovered) = if signature.plan == plan {
-        (passed.digest, passed.uncovered)
-    } else {
-        let again = pass::pass(document, limits, None, Some(&signature.plan))?;
-        (again.digest, again.uncovered)
-    };
-    if let Some((_, refusal)) = uncovered.into_iter().next() {
-        return Err(refusal);
-    }
-    if digest.is_none_or(|digest| digest.as_ref() != signature.digest.as_slice()) {
-        let reason = "the document has been changed after it was signed (digest); send it as it was signed";
-        return Err(Refusal::new(Code::SignatureWrong, reason));
-    }
-    let message = signature::canonical_signed_info(
-        document,
-        limits,
-        found,
-        &passed.root,
-        signature.method,
-        &signature.prefixes,
-    )?;
-    let Some(number) = keys::verifying(&candidates, signature.signing, &message, &signature.value) else {
-        let reason = "the signature value does not fit; sign with the key of the certificate that is sent";
-        return Err(Refusal::new(Code::SignatureWrong, reason));
-    };
-    let signer = trust.signer(&certificates, number, now)?;
-    Ok(SignatureReport {
-        signer,
-        covered: "the whole document, its comments aside".to_owned(),
-        algorithms: vec![
-            signature.plan.method.uri().to_owned(),
-            signature.plan.hash.uri().to_owned(),
-            signature.method.uri().to_owned(),
-            signature.signing.uri().to_owned(),
-        ],
-    })
-}
-
-/// Whether the reference names the whole document: nothing, or an id that is the root's alone.
-fn covers(reference: &str, passed: &Passed<'_, '_>) -> Result<(), Refusal> {
-    if reference.is_empty() {
-        return Ok(());
-    }
-    if !passed.root.ids.iter().any(|id| id == reference) {
-        let reason = "the signature refers to an id that is not the root's; refer with URI=\"\" or # and the root's id";
-        return Err(Refusal::new(Code::NotCovered, reason));
-    }
-    if let Some((_, refusal)) = passed.doubled_ids.iter().find(|(id, _)| id == reference) {
-        return Err(refusal.clone());
-    }
-    match &passed.outer_instruction {
-        Some(refusal) => Err(refusal.clone()),
-        None => Ok(()),
-    }
-}
-
 /// Whether the attachments that came are those declared, in order.
 fn matching(declared: &[DeclaredAttachment], came: &[Came]) -> Result<(), Refusal> {
     if declared.len() != came.len() {
@@ -374,6 +304,8 @@ impl Verified {
         signer: SignerInfo,
         attachments: Vec<DeclaredAttachment>,
     ) -> Self {
-        Self { octets, header, proof: Proof::Signed(signer), attachments }
+        let uris = [algorithms::EXCLUSIVE, "http://www.w3.org/2001/04/xmlenc#sha256"];
+        let coverage = Coverage::new(signer.not_after, &uris, None, Vec::new());
+        Self { octets, header, proof: Proof::Signed(SignatureReport { signer, coverage }), attachments }
     }
 }

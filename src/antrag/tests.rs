@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::samples::{self, Bad, Others};
 use super::*;
-use crate::domain::{AuthorityId, EndpointId};
+use crate::domain::{AuthorityId, Coverage, EndpointId, Note};
 use crate::error::{Code, Location};
 use crate::verify::schema::Schemas;
 
@@ -119,6 +119,10 @@ fn a_receipt_is_valid_and_says_nothing_personal() {
         not_after: Timestamp(1_900_000_000_000),
     };
     let header = header();
+    let uris = ["http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/2001/04/xmlenc#sha256"];
+    let notes = vec![Note::RevocationStale, Note::RevocationIgnored];
+    let coverage =
+        Coverage::new(Timestamp(1_800_000_000_000), &uris, Some(Timestamp(1_700_000_000_000)), notes);
     let xml = Receipt {
         uuid: Uuid::from_u128(1),
         gateway: &gateway(),
@@ -130,6 +134,7 @@ fn a_receipt_is_valid_and_says_nothing_personal() {
         accepted_at: Timestamp(1_780_000_000_123),
         placement: &placement,
         signer: Ok(&signer),
+        coverage: Some(&coverage),
     }
     .to_xml()
     .unwrap();
@@ -138,6 +143,7 @@ fn a_receipt_is_valid_and_says_nothing_personal() {
     assert!(text.contains("Hundesteuer -&gt; Darmstadt &quot;genau&quot; ... ?"), "{text}");
     assert!(!text.contains("Erika"));
     assert!(text.contains("test=\"true\"") && text.contains(id.as_str()));
+    assert!(text.contains("xmlenc#sha256</antrag:verfahren>") && text.contains("XAdES B-B"), "{text}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;
 
+use crate::domain::Coverage;
+
 use super::{About, BuildError, Head, NAMESPACE, Party, Product, STANDARD, VERSION};
 use crate::xml;
 
@@ -88,6 +90,24 @@ impl Writer {
         self.leaf("groesse", &about.size.to_string());
         self.leaf("sha256", &about.sha256.to_string());
         self.close("bezug");
+    }
+
+    /// What a signature covers.
+    pub(super) fn covered(&mut self, coverage: &Coverage) {
+        self.open("deckung");
+        self.line("umfang", "das ganze Dokument, ohne Kommentare");
+        self.leaf("bis", &coverage.until.to_string());
+        self.line("form", coverage.form());
+        if let Some(at) = coverage.signed_at {
+            self.leaf("unterschrieben", &at.to_string());
+        }
+        for uri in coverage.algorithms() {
+            self.line("verfahren", uri);
+        }
+        for note in &coverage.notes {
+            self.line("hinweis", note.as_str());
+        }
+        self.close("deckung");
     }
 
     /// A code element of the target namespace.

@@ -90,6 +90,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("proof", old.proof != new.proof),
         ("log", old.log != new.log),
         ("xta", old.xta != new.xta),
+        ("second_opinion", old.second_opinion != new.second_opinion),
     ]
     .into_iter()
     .filter_map(|(section, differs)| differs.then_some(section))

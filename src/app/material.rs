@@ -44,6 +44,7 @@ impl Material {
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults(Vec::new());
         let trust = faults.keep("trust", Trust::load(&config.trust.anchors, config.trust.crls.as_deref()));
+        let trust = trust.map(|trust| trust.with_revocation(config.trust.revocation));
         let rules = faults.keep("schemas.folders", rules(&config.schemas));
         let schemas = faults.keep("schemas.folders", Schemas::load(&config.schemas));
         let directory = faults.keep("directory.folder", Directory::load(&config.directory));

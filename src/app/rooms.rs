@@ -11,7 +11,7 @@ use super::live::{Live, validities};
 use super::material::Material;
 use super::{App, StartError};
 use crate::config::Config;
-use crate::deliver::{self, Deliver, OutboundTls, Steer};
+use crate::deliver::{self, Deliver, OutboundTls, Steer, opinion};
 use crate::front::{self, Accounts, Front};
 use crate::intake::{self, Intake};
 use crate::mailbox::Mailbox;
@@ -115,7 +115,7 @@ impl Rooms {
             one: tokio::sync::Mutex::default(),
             config: ArcSwap::from_pointee(config),
         };
-        open_ports(live, front, ports.read, metrics, (store, sealer)).await
+        open_ports(live, front, ports, metrics, (store, sealer)).await
     }
 }
 
@@ -167,7 +167,7 @@ fn build_deliver(
 async fn open_ports(
     live: Live,
     front: Front,
-    read: Arc<dyn ReadPort>,
+    ports: Ports,
     metrics: Metrics,
     (store, sealer): (Arc<Store>, Sealer),
 ) -> Result<App, StartError> {
@@ -178,7 +178,7 @@ async fn open_ports(
     let health = Arc::new(Health::new(closed, config.gateway.data.clone(), min_free));
     let sources = Sources {
         metrics: metrics.clone(),
-        read,
+        read: Arc::clone(&ports.read),
         deliver: Arc::clone(&live.deliver),
         health: Arc::clone(&health),
         validities: Arc::clone(&live.validities),
@@ -197,7 +197,11 @@ async fn open_ports(
             return Err(error.into());
         }
     };
-    let deliver = tokio::spawn(Arc::clone(&live.deliver).run(stop_deliver.clone()));
+    let delivering = Arc::clone(&live.deliver).run(stop_deliver.clone());
+    let asking = second_opinions(Arc::clone(&config), ports, metrics.clone(), stop_deliver.clone());
+    let deliver = tokio::spawn(async move {
+        tokio::join!(delivering, asking);
+    });
     let drain = config.gateway.drain;
     Ok(App {
         live,
@@ -213,6 +217,13 @@ async fn open_ports(
         stop_operators,
         drain,
     })
+}
+
+/// Asks for second opinions, where the configuration says whom.
+async fn second_opinions(config: Arc<Config>, ports: Ports, metrics: Metrics, stop: CancellationToken) {
+    let Some(settings) = config.second_opinion.clone() else { return };
+    let parts = opinion::Parts { read: ports.read, change: ports.change, settings, metrics };
+    opinion::run(parts, stop).await;
 }
 
 /// The fronts' bounds as the configuration has them.

@@ -303,8 +303,13 @@ fn contents(root: &Path, keys: &ReadingKeys, since: u64) -> Result<u64, BackupFa
     let Some(begin) = Tail::first(&ledger)? else { return Ok(0) };
     let begin = begin.max(since + 1);
     let mut newest: HashMap<u64, u64> = HashMap::new();
-    messages(&ledger, keys, begin, |number, record| {
-        newest.insert(record.sequence, number);
+    frames(&ledger, keys, begin, |number, told| {
+        match told {
+            Told::Message { record, .. } => drop(newest.insert(record.sequence, number)),
+            // What was its content may be gone by now.
+            Told::Forgotten { sequence, .. } => drop(newest.remove(sequence)),
+            Told::Setting(_) | Told::Trimmed(_) => {}
+        }
         Ok(())
     })?;
     let mut checked = 0;
@@ -328,15 +333,26 @@ pub(super) fn messages(
     begin: u64,
     mut visit: impl FnMut(u64, &crate::domain::Record) -> Result<(), BackupFault>,
 ) -> Result<(), BackupFault> {
+    frames(ledger, keys, begin, |number, told| match told {
+        Told::Message { record, .. } => visit(number, record),
+        _ => Ok(()),
+    })
+}
+
+/// All that is told from a frame on.
+fn frames(
+    ledger: &Path,
+    keys: &ReadingKeys,
+    begin: u64,
+    mut visit: impl FnMut(u64, &Told) -> Result<(), BackupFault>,
+) -> Result<(), BackupFault> {
     if inspect::end(ledger)?.0.last < begin {
         return Ok(());
     }
     let mut tail = Tail::open(ledger, begin, keys)?;
     while let Some(frame) = tail.any()? {
         for told in &frame.told {
-            if let Told::Message { record, .. } = told {
-                visit(frame.number, record)?;
-            }
+            visit(frame.number, told)?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::input::{Input, read};
 use super::output::{place, say, say_json};
 use super::schemas::verifier;
 use super::{Done, Ended, Fault};
-use crate::domain::{Digest, Header, Timestamp};
+use crate::domain::{Coverage, Digest, Header, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::verify::trust::Trust;
 use crate::verify::{Came, Limits, SignatureReport, Verifier};
@@ -74,8 +74,7 @@ pub fn verify(args: &VerifyArgs) -> Done {
                     "accepted: signed by {} (serial {})",
                     report.signer.subject, report.signer.serial
                 ))?;
-                say(format!("covered: {}", report.covered))?;
-                report.algorithms.iter().try_for_each(|a| say(format!("algorithm: {a}")))?;
+                say_coverage(&report.coverage)?;
             }
             Err(refusal) => say_refusal(refusal)?,
         }
@@ -168,13 +167,28 @@ fn say_refusal(refusal: &Refusal) -> Result<(), Fault> {
     refusal.explanation.iter().try_for_each(|line| say(format!("  {line}")))
 }
 
+/// Prints what is signed, until when its signer's certificates stand, with what.
+fn say_coverage(coverage: &Coverage) -> Result<(), Fault> {
+    say(format!("covered: {}", Coverage::COVERED))?;
+    say(format!("until: {}", coverage.until))?;
+    let at =
+        coverage.signed_at.map_or_else(String::new, |at| format!(", signed at {at} by the signer's word"));
+    say(format!("form: {}{at}", coverage.form()))?;
+    coverage.algorithms().try_for_each(|a| say(format!("algorithm: {a}")))?;
+    coverage.notes.iter().try_for_each(|note| say(format!("note: {}", note.as_str())))
+}
+
 fn verdict_json(verdict: &Result<SignatureReport, Refusal>) -> Value {
     match verdict {
         Ok(report) => json!({
             "verdict": "accepted", "code": null, "reason": null,
             "signer": report.signer.subject,
-            "covered": report.covered,
-            "algorithms": report.algorithms,
+            "covered": Coverage::COVERED,
+            "until": report.coverage.until.to_string(),
+            "algorithms": report.coverage.algorithms().collect::<Vec<_>>(),
+            "form": report.coverage.form(),
+            "signed_at": report.coverage.signed_at.map(|at| at.to_string()),
+            "notes": report.coverage.notes.iter().map(|note| note.as_str()).collect::<Vec<_>>(),
             "certificate": {
                 "serial": report.signer.serial,
                 "fingerprint": report.signer.fingerprint.to_string(),
@@ -185,6 +199,7 @@ fn verdict_json(verdict: &Result<SignatureReport, Refusal>) -> Value {
             let mut value = refusal_json(refusal);
             value["signer"] = Value::Null;
             value["covered"] = Value::Null;
+            value["until"] = Value::Null;
             value["algorithms"] = json!([]);
             value
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Fault;
 use super::output::{Table, counted, printable, say};
-use crate::proto::{AttachmentInfo, MailboxEntry, Report, Route};
+use crate::proto::{AttachmentInfo, Coverage, MailboxEntry, Report, Route};
 
 /// A report as JSON.
 #[must_use]
@@ -26,6 +26,7 @@ pub fn report_json(report: &Report) -> Value {
         "account": text(&report.account),
         "route": report.route.as_ref().map(route_json),
         "document_size": report.document_size,
+        "coverage": report.coverage.as_ref().map(coverage_json),
         "attachments": attachments_json(&report.attachments),
         "facts": report.facts.iter().map(|f| json!({
             "at": f.at, "kind": f.kind, "attempt": f.attempt, "detail": f.detail,
@@ -40,6 +41,15 @@ pub fn route_json(route: &Route) -> Value {
     json!({
         "authority_id": route.authority_id, "authority_name": route.authority_name, "reader": route.reader,
         "endpoint": route.endpoint, "way": route.way, "rule": route.rule, "explanation": route.explanation,
+    })
+}
+
+fn coverage_json(coverage: &Coverage) -> Value {
+    json!({
+        "covered": coverage.covered,
+        "signer": { "serial": coverage.signer_serial, "sha256": coverage.signer_sha256 },
+        "until": coverage.until, "algorithms": coverage.algorithms, "form": text(&coverage.form),
+        "signed_at": text(&coverage.signed_at), "notes": coverage.notes,
     })
 }
 
@@ -102,6 +112,19 @@ pub fn say_report(report: &Report) -> Result<(), Fault> {
     )?;
     for attachment in &report.attachments {
         line("", &format!("{} ({}, {} octets)", attachment.name, attachment.media_type, attachment.size))?;
+    }
+    match &report.coverage {
+        None => line("signed", "no: the operator's policy let its account send it unsigned")?,
+        Some(coverage) => {
+            line("signed", &format!("{} {}", coverage.covered, coverage.form))?;
+            line(
+                "by",
+                &format!("certificate {} (SHA-256 {})", coverage.signer_serial, coverage.signer_sha256),
+            )?;
+            line("until", &coverage.until)?;
+            coverage.algorithms.iter().try_for_each(|uri| line("with", uri))?;
+            coverage.notes.iter().try_for_each(|note| line("note", note))?;
+        }
     }
     if report.test {
         line("test", "yes: not to be processed as a real one")?;

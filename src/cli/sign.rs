@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use super::input::{Input, read, read_small, write_new};
 use super::output::say_octets;
 use super::{Done, Ended, Fault};
-use crate::verify::sign::{Canonicalisation, Hash, Profile, SignError, Signer};
+use crate::domain::Timestamp;
+use crate::verify::sign::{Canonicalisation, Form, Hash, Profile, SignError, Signer};
 
 /// Largest document that is read, in octets.
 pub const MAX_DOCUMENT: usize = 64 << 20;
@@ -35,6 +36,15 @@ pub struct SignArgs {
     /// RSASSA-PSS instead of PKCS#1 v1.5 (RSA keys only).
     #[arg(long)]
     pub pss: bool,
+    /// With the parameters of RSASSA-PSS written out (RFC 9231); implies --pss.
+    #[arg(long)]
+    pub pss_params: bool,
+    /// XAdES B-B: with signed properties that name the certificate and the time.
+    #[arg(long)]
+    pub xades: bool,
+    /// Refer to the document by its root's id instead of by URI="".
+    #[arg(long)]
+    pub by_id: bool,
     /// Replace OUT when it exists.
     #[arg(long)]
     pub force: bool,
@@ -87,6 +97,10 @@ impl SignArgs {
             pss: self.pss,
         }
     }
+
+    fn form(&self) -> Form {
+        Form { xades: self.xades.then(Timestamp::now), pss_parameters: self.pss_params, by_id: self.by_id }
+    }
 }
 
 /// Runs `sign`.
@@ -114,7 +128,7 @@ pub fn run(args: &SignArgs) -> Done {
         )));
     };
     let signed = signer
-        .sign(&document, args.profile())
+        .sign_as(&document, args.profile(), args.form())
         .map_err(|e| Fault::said(format!("cannot sign {}: {e}", args.input.display())))?;
     if to_stdout {
         say_octets(&signed)?;

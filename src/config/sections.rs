@@ -15,7 +15,9 @@ use super::{
     TrustFiles,
 };
 use crate::domain::{Account, AccountName, Digest, Identifier, Quota, Role};
+use crate::store::Retention;
 use crate::verify;
+use crate::verify::trust::{Revocation, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -87,8 +89,19 @@ pub(super) fn trust(root: &mut Section<'_, '_>) -> Option<TrustFiles> {
     let either = s.at(There::FileOrFolder);
     let anchors = s.required("anchors", "the PEM file or folder of the signers' CAs", &either);
     let crls = s.optional("crls", &either);
+    let revocation = Revocation {
+        unknown: s.or("revocation_unknown", Unknown::Refuse, |value| match text(value)? {
+            "refuse" => Ok(Unknown::Refuse),
+            "mark" => Ok(Unknown::Mark),
+            _ => Err("must be refuse or mark".to_owned()),
+        }),
+        max_age: s.optional("crl_max_age", duration(HOUR..=365 * 24 * HOUR)),
+    };
+    if crls.is_none() && (revocation != Revocation::default()) {
+        s.fault("crls", "is missing: without revocation lists there is nothing to say about their age");
+    }
     s.end();
-    Some(TrustFiles { anchors: anchors?, crls })
+    Some(TrustFiles { anchors: anchors?, crls, revocation })
 }
 
 pub(super) fn schemas(root: &mut Section<'_, '_>) -> Vec<PathBuf> {
@@ -175,9 +188,27 @@ pub(super) fn store(root: &mut Section<'_, '_>) -> Store {
         segment: s.or("segment", 64 * MIB, octets(MIB..=1 << 32)),
         cache: s.or("cache", 64 * MIB, octets(MIB..=1 << 40)),
         encryption: encryption(&mut s),
+        retention: retention(&mut s),
     };
     s.end();
     store
+}
+
+fn retention(s: &mut Section<'_, '_>) -> Retention {
+    let mut r = s.section("retention");
+    let usual = Retention::default();
+    let span = duration(HOUR..=100 * 366 * 24 * HOUR);
+    let retention = Retention {
+        closed: r.or("closed", usual.closed, &span),
+        returned: r.or("returned", usual.returned, &span),
+        metadata: r.or("metadata", usual.metadata, &span),
+        ledger: r.or("ledger", usual.ledger, &span),
+    };
+    if retention.metadata < retention.closed.max(retention.returned) {
+        r.fault("metadata", "is less than closed or returned: a record has to outlast its content");
+    }
+    r.end();
+    retention
 }
 
 pub(super) fn proof(root: &mut Section<'_, '_>) -> Proof {
@@ -255,6 +286,11 @@ fn account(s: &mut Section<'_, '_>, limits: &Limits) -> Option<ConfiguredAccount
     let roles = s.required("roles", "a list of portal, authority, operator", list(role));
     let identifiers = s.or("identifiers", Vec::new(), list(parsed::<Identifier>));
     let quota = quota(s, limits.message);
+    let xades = s.or("xades", false, |value| match text(value)? {
+        "required" => Ok(true),
+        "accepted" => Ok(false),
+        _ => Err("must be required or accepted".to_owned()),
+    });
     let roles = roles?;
     if roles.is_empty() {
         s.fault("roles", "is empty: write at least one of portal, authority, operator");
@@ -263,7 +299,7 @@ fn account(s: &mut Section<'_, '_>, limits: &Limits) -> Option<ConfiguredAccount
     if needs && identifiers.is_empty() {
         s.fault("identifiers", "is empty: portals and authorities need at least one prefix:key");
     }
-    let account = Account { name: name?, roles, identifiers, quota };
+    let account = Account { name: name?, roles, identifiers, quota, xades };
     Some(ConfiguredAccount { account, fingerprints, certificates: files })
 }
 

@@ -36,6 +36,8 @@ pub struct Account {
     pub identifiers: Vec<Identifier>,
     /// Its bounds.
     pub quota: Quota,
+    /// What it sends must be signed with XAdES B-B.
+    pub xades: bool,
 }
 
 impl Account {

@@ -51,6 +51,8 @@ pub enum ParkReason {
     EndpointGone,
     /// Its content can't be read (checksum).
     Corrupt,
+    /// A second opinion on its signature differs.
+    Disputed,
 }
 
 /// The durable state of a message on its way.

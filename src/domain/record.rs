@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, AuthorityId, DeclaredAttachment, Digest, EndpointId, Header, Identifier, MessageId, Order,
-    SignerInfo, State, Timestamp, Way,
+    AccountName, AuthorityId, Coverage, DeclaredAttachment, Digest, EndpointId, Header, Identifier,
+    MessageId, Order, SignerInfo, State, Timestamp, Way,
 };
 
 /// Facts kept per message; older ones in the middle are dropped and counted.
@@ -38,6 +38,8 @@ pub enum ContentPlace {
         /// A UUID.
         name: uuid::Uuid,
     },
+    /// Nowhere any more: its retention has ended. Length and digest stay.
+    Dropped,
 }
 
 /// An attachment that was matched with its declaration and stored.
@@ -65,7 +67,8 @@ pub struct Placement {
 }
 
 /// One message: what it is, where it goes, how far it has come. Immutable but for `version`,
-/// `placement` (rerouting), `remote`, `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`.
+/// `placement` (rerouting), `remote`, `state`, `attempts`, `warned`, `changed_at`, `facts`, `facts_dropped`,
+/// and the places of its contents, which the store alone changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Counts the changes; a commit names the version it was made from.
@@ -110,6 +113,10 @@ pub struct Record {
     /// erased. Written before the rest, by the store alone.
     #[serde(skip)]
     pub slot: Option<u64>,
+    /// What the signature covers. Written like `order`; `None` where nobody signed, and in records that
+    /// are older than the statement.
+    #[serde(skip)]
+    pub coverage: Option<Coverage>,
     /// The name that the authority's server gave for it, where that server gives names (XTA). Written as
     /// `order` is.
     #[serde(skip)]
@@ -153,6 +160,35 @@ impl Record {
         let attachments = self.attachments.iter().map(|a| &a.content);
         let envelope = self.order.iter().map(|order| &order.envelope);
         attachments.chain([&self.document, &self.receipt]).chain(envelope)
+    }
+
+    /// When it came to its end, by its history; `None` while it is on its way.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let ends = |fact: &&Fact| matches!(fact.kind, FactKind::Closed | FactKind::Returned);
+        let told = || self.facts.iter().rev().find(ends).map_or(self.changed_at, |fact| fact.at);
+        self.state.is_final().then(told)
+    }
+
+    /// Whether document and attachments are gone.
+    #[must_use]
+    pub fn erased(&self) -> bool {
+        self.document.place == ContentPlace::Dropped
+    }
+
+    /// The record of the same message without document and attachments, as it looks when their retention
+    /// has ended at `now`. Receipt and transport order stay: a repeat is answered with the first receipt.
+    #[must_use]
+    pub fn without_content(&self, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.version = self.version.saturating_add(1);
+        next.slot = None;
+        next.document.place = ContentPlace::Dropped;
+        for attachment in &mut next.attachments {
+            attachment.content.place = ContentPlace::Dropped;
+        }
+        next.remember(now, FactKind::Erased, "");
+        next
     }
 
     /// Adds a fact, keeping the history within [`MAX_FACTS`]: the first half stays, of the second
@@ -219,6 +255,8 @@ pub enum FactKind {
     Warned,
     /// The authority's server gave a name for it, or that name is given up.
     Named,
+    /// Document and attachments were removed when their retention had ended.
+    Erased,
 }
 
 impl FactKind {
@@ -245,6 +283,7 @@ impl FactKind {
             Self::Returned => "returned",
             Self::Warned => "warned",
             Self::Named => "named",
+            Self::Erased => "erased",
         }
     }
 }

@@ -198,6 +198,7 @@ mod tests {
             roles: vec![Role::Portal],
             identifiers: vec![],
             quota: Quota { in_flight, messages_per_minute: per_minute, message_octets: 1 },
+            xades: false,
         }
     }
 

@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 /// Octets that are taken and thrown away at most.
 const MOST: usize = 64 << 20;
 /// How long at most: time for an answer to arrive, and for its reader to stop.
-const SPAN: Duration = Duration::from_secs(10);
+const SPAN: Duration = Duration::from_secs(3);
 
 /// A request body whose rest is taken when nobody reads it any more.
 pub(crate) struct Lingering<B: Rest> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Core;
-use crate::domain::{Account, MessageId, Placement, Record, Role, State, Way};
+use crate::domain::{Account, Coverage, MessageId, Placement, Record, Role, State, Way};
 use crate::error::{Code, Refusal};
 use crate::intake::store_refusal;
 use crate::proto;
@@ -124,7 +124,27 @@ fn report(record: &Record, directory: &Directory, with_account: bool) -> proto::
             State::Queued { due } | State::Deferred { due } => due.to_string(),
             _ => String::new(),
         },
+        coverage: coverage(record),
     }
+}
+
+/// What the signature covers. Records that are older than the statement say who signed; what an
+/// accepted message's signature covers is the same for all.
+fn coverage(record: &Record) -> Option<proto::Coverage> {
+    if record.order.as_ref().is_some_and(|order| order.waiver.is_some()) {
+        return None;
+    }
+    let known = record.coverage.as_ref();
+    Some(proto::Coverage {
+        covered: Coverage::COVERED.to_owned(),
+        signer_serial: record.signer.serial.clone(),
+        signer_sha256: record.signer.fingerprint.to_string(),
+        until: known.map_or(record.signer.not_after, |c| c.until).to_string(),
+        algorithms: known.map_or_else(Vec::new, |c| c.algorithms().map(str::to_owned).collect()),
+        form: known.map_or_else(String::new, |c| c.form().to_owned()),
+        signed_at: known.and_then(|c| c.signed_at).map_or_else(String::new, |at| at.to_string()),
+        notes: known.map_or_else(Vec::new, |c| c.notes.iter().map(|n| n.as_str().to_owned()).collect()),
+    })
 }
 
 /// A record as a mailbox shows it.

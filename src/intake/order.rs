@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Intake, Receipt, apart, entitled, internal, papers, store_refusal, used};
+use super::{Intake, Receipt, apart, enough, entitled, internal, papers, store_refusal, used};
 use crate::domain::{Account, Digest, Identifier, MessageId, Terms, Timestamp};
 use crate::error::Refusal;
 use crate::store::{Acceptance, NewMessage, NewOrder, Staged};
@@ -81,6 +81,7 @@ impl Intake {
         let verified = apart(&self.heavy, work).await;
         self.parts.metrics.verified(began.elapsed());
         let verified = verified?;
+        enough(account, verified.coverage())?;
         let header = verified.header();
         if let Some(first) = self.parts.read.find(&header.author, header.uuid).await.map_err(store_refusal)? {
             return Err(used(&first.id));

@@ -56,6 +56,7 @@ pub(super) fn receipt(
         accepted_at,
         placement,
         signer: message.signer(),
+        coverage: message.coverage(),
     };
     signed(parts, receipt.to_xml())
 }

@@ -38,6 +38,7 @@ struct Inner {
     attempt: Histogram,
     in_flight: Gauge,
     reloads: Family<ByOutcome, Counter>,
+    opinions: Family<ByOutcome, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,17 +94,21 @@ impl Default for Metrics {
             attempt: seconds(),
             in_flight: Gauge::default(),
             reloads: Family::default(),
+            opinions: Family::default(),
         };
         inner.register();
         // So that rates and alerts have a zero to start from.
         for code in Code::ALL {
             drop(inner.refused.get_or_create(&ByCode { code: code.as_str() }));
         }
-        for what in ["record", "content", "index"] {
+        for what in ["record", "content", "index", "ledger", "snapshot", "state"] {
             drop(inner.corrupt.get_or_create(&ByWhat { what }));
         }
         for outcome in ["taken", "refused"] {
             drop(inner.reloads.get_or_create(&ByOutcome { outcome }));
+        }
+        for outcome in ["agreed", "disagreed", "failed", "skipped"] {
+            drop(inner.opinions.get_or_create(&ByOutcome { outcome }));
         }
         Self(Arc::new(inner))
     }
@@ -127,6 +132,8 @@ impl Inner {
         r.register("attempt_seconds", "Time of an attempt to deliver", self.attempt.clone());
         r.register("in_flight", "Requests in work", self.in_flight.clone());
         r.register("reloads", "Reloads of the configuration, by outcome", self.reloads.clone());
+        let opinions = self.opinions.clone();
+        r.register("second_opinions", "Second opinions on accepted signatures, by outcome", opinions);
     }
 
     /// The endpoint itself while there are few, else `other`: a label must stay bounded, and
@@ -185,6 +192,11 @@ impl Metrics {
     /// A reload ended: `outcome` is "taken" or "refused".
     pub fn reloaded(&self, outcome: &'static str) {
         self.0.reloads.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// A second opinion was asked for: "agreed", "disagreed", "failed", "skipped".
+    pub fn second_opinion(&self, outcome: &'static str) {
+        self.0.opinions.get_or_create(&ByOutcome { outcome }).inc();
     }
 
     /// Counts a request as in flight for as long as the guard lives.

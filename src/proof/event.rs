@@ -18,7 +18,7 @@ pub struct Event {
     pub at: String,
     /// SHA-256 of the frame.
     pub digest: String,
-    /// `accepted`, `changed` or `setting`.
+    /// `accepted`, `changed`, `setting`, `forgotten` or `trimmed`.
     pub kind: &'static str,
     /// The endpoint concerned: the destination.
     pub endpoint: String,
@@ -82,6 +82,11 @@ impl Event {
                     control.endpoint.as_str().clone_into(&mut event.endpoint);
                     event.state = if control.suspended { "suspended" } else { "resumed" };
                 }
+                Told::Forgotten { id, .. } => {
+                    event.kind = "forgotten";
+                    event.message = id.to_string();
+                }
+                Told::Trimmed(_) => event.kind = "trimmed",
             }
         }
         event
@@ -120,7 +125,7 @@ impl Event {
 /// What a checker needs of an event, borrowed from its line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seen<'a> {
-    /// `accepted`, `changed` or `setting`.
+    /// `accepted`, `changed`, `setting`, `forgotten` or `trimmed`.
     #[serde(borrow)]
     pub kind: &'a str,
     /// Number of its frame.

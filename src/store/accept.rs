@@ -33,9 +33,10 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Octets for content segments.
+    /// Octets for content segments, each with its owner's id.
     pub(crate) fn inline_octets(&self) -> usize {
-        self.inline.iter().map(|(_, payload)| payload.len()).sum()
+        let owner = self.record.id.as_str().len();
+        self.inline.iter().map(|(_, payload)| payload.len() + owner).sum()
     }
 
     /// Notes where a small content lies.
@@ -180,6 +181,7 @@ pub(crate) fn draft(
         facts_dropped: 0,
         order,
         slot: key.as_ref().map(|key| key.hold.slot),
+        coverage: new.message.coverage().cloned(),
         remote: None,
     };
     record.state = State::initial(record.placement.way, record.starts(new.at), new.at);

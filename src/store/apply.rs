@@ -12,6 +12,7 @@ use crate::domain::{Digest, Event, Record};
 
 use super::index::{Index, Step};
 use super::open::Shared;
+use super::reindex::Switch;
 use super::steps::Steps;
 
 /// Commits in one batch of the index at most, give or take a group: sled keeps every node that a
@@ -27,23 +28,31 @@ pub(crate) struct Group {
     /// Its last frame and that frame's digest.
     pub(crate) last: u64,
     pub(crate) head: Digest,
+    /// After it another index takes the place of the present one.
+    pub(crate) switch: Option<Box<Switch>>,
 }
 
 /// Works until the committer hangs up or the index fails. `applied` tells the last frame that the
 /// index has; it goes when this ends.
-pub(crate) fn run(shared: &Shared, index: &Index, applied: &watch::Sender<u64>, groups: &Receiver<Group>) {
+pub(crate) fn run(
+    shared: &Shared,
+    mut index: Arc<Index>,
+    applied: &watch::Sender<u64>,
+    groups: &Receiver<Group>,
+) {
     let mut steps = Steps::default();
     while let Ok(mut group) = groups.recv() {
         steps.clear();
         group.steps.drain(..).for_each(|step| steps.push(step));
         let mut taken = group.events.len();
         while taken < BATCH
+            && group.switch.is_none()
             && let Ok(next) = groups.try_recv()
         {
             taken += next.events.len() + 1;
             next.steps.into_iter().for_each(|step| steps.push(step));
             group.events.extend(next.events);
-            (group.last, group.head) = (next.last, next.head);
+            (group.last, group.head, group.switch) = (next.last, next.head, next.switch);
         }
         if let Err(fault) = index.apply(steps.as_slice(), group.last, group.head) {
             // All of it is durable, but can't be shown: the store closes. The next start rebuilds
@@ -53,6 +62,9 @@ pub(crate) fn run(shared: &Shared, index: &Index, applied: &watch::Sender<u64>, 
             return;
         }
         applied.send_replace(group.last);
+        if let Some(switch) = group.switch.take() {
+            index = switch.make(shared, index);
+        }
         if shared.events.receiver_count() == 0 {
             continue;
         }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{Order, Record, RemoteName};
+use crate::domain::{Coverage, Order, Record, RemoteName};
 
 /// The format of all values.
 const FORMAT: u8 = 1;
@@ -12,6 +12,9 @@ const FORMAT: u8 = 1;
 const WITH_ORDER: u8 = 2;
 /// The format of a record with its order, if it has one, and its name at another server behind it.
 const WITH_NAME: u8 = 3;
+/// The format of a record with, behind it, its order and its name at another server where it has them, and
+/// what its signature covers.
+const WITH_COVERAGE: u8 = 4;
 /// Format octet and version.
 const HEAD: usize = 9;
 /// The checksum.
@@ -54,7 +57,7 @@ fn seal_as<T: Serialize>(format: u8, version: u64, value: &T) -> Result<Vec<u8>,
 
 /// Checks the frame around a record: its version and its postcard octets.
 pub(crate) fn peek(octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
-    peek_as(|format| matches!(format, FORMAT | WITH_ORDER | WITH_NAME), octets)
+    peek_as(|format| matches!(format, FORMAT | WITH_ORDER | WITH_NAME | WITH_COVERAGE), octets)
 }
 
 fn peek_as(known: impl Fn(u8) -> bool, octets: &[u8]) -> Result<(u64, &[u8]), CodecFault> {
@@ -86,13 +89,17 @@ fn unseal_as<T: DeserializeOwned>(expected: u8, octets: &[u8]) -> Result<(u64, T
     Ok((version, value))
 }
 
-/// A record as ledger and index hold it. One with a transport order or a name at another server has them
-/// behind it, and the format octet that says so; all others are written as they always were.
+/// A record as ledger and index hold it. What came later than the format of records stands behind it: a
+/// transport order, a name at another server, what the signature covers. The format octet says so;
+/// records without them are written as they always were.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, CodecFault> {
-    match (&record.order, &record.remote) {
-        (None, None) => seal(record.version, record),
-        (Some(order), None) => seal_as(WITH_ORDER, record.version, &(record, order)),
-        (order, Some(name)) => seal_as(WITH_NAME, record.version, &(record, order, name)),
+    match (&record.order, &record.remote, &record.coverage) {
+        (None, None, None) => seal(record.version, record),
+        (Some(order), None, None) => seal_as(WITH_ORDER, record.version, &(record, order)),
+        (order, Some(name), None) => seal_as(WITH_NAME, record.version, &(record, order, name)),
+        (order, name, Some(coverage)) => {
+            seal_as(WITH_COVERAGE, record.version, &(record, order, name, coverage))
+        }
     }
 }
 
@@ -115,6 +122,12 @@ pub(crate) fn decode(octets: &[u8]) -> Result<Record, CodecFault> {
             let (version, (record, order, name)): (u64, (Record, Option<Order>, RemoteName)) =
                 unseal_as(WITH_NAME, octets)?;
             (version, Record { order, remote: Some(name), ..record })
+        }
+        Some(&WITH_COVERAGE) => {
+            type Parts = (Record, Option<Order>, Option<RemoteName>, Coverage);
+            let (version, (record, order, remote, coverage)): (u64, Parts) =
+                unseal_as(WITH_COVERAGE, octets)?;
+            (version, Record { order, remote, coverage: Some(coverage), ..record })
         }
         _ => unseal(octets)?,
     };

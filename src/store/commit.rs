@@ -4,9 +4,9 @@
 
 mod plan;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,7 +15,7 @@ use crate::domain::{Digest, Record, Timestamp};
 
 use super::apply::Group;
 use super::content::Segments;
-use super::index::{Index, Step};
+use super::index::Step;
 use super::ledger::{Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
@@ -51,8 +51,8 @@ enum Reply {
     Accept(oneshot::Sender<Result<Acceptance, StoreError>>, Arc<Record>, bool),
     /// For a change.
     Change(oneshot::Sender<Result<Arc<Record>, StoreError>>, Arc<Record>),
-    /// For an operator's setting.
-    Control(oneshot::Sender<Result<(), StoreError>>),
+    /// For something without a record.
+    Plain(oneshot::Sender<Result<(), StoreError>>),
 }
 
 impl Reply {
@@ -62,7 +62,7 @@ impl Reply {
             Self::Accept(to, record, true) => drop(to.send(Ok(Acceptance::Again(record)))),
             Self::Accept(to, record, false) => drop(to.send(Ok(Acceptance::New(record)))),
             Self::Change(to, record) => drop(to.send(Ok(record))),
-            Self::Control(to) => drop(to.send(Ok(()))),
+            Self::Plain(to) => drop(to.send(Ok(()))),
         }
     }
 
@@ -71,7 +71,7 @@ impl Reply {
         match self {
             Self::Accept(to, ..) => drop(to.send(Err(fault))),
             Self::Change(to, ..) => drop(to.send(Err(fault))),
-            Self::Control(to) => drop(to.send(Err(fault))),
+            Self::Plain(to) => drop(to.send(Err(fault))),
         }
     }
 }
@@ -94,7 +94,6 @@ struct Build {
 /// What the committer works with.
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) index: Arc<Index>,
     pub(crate) ledger: Writer,
     pub(crate) content: Segments,
     pub(crate) overlay: Overlay,
@@ -153,12 +152,13 @@ impl Committer {
         {
             return self.fail(Failure::of("making a content segment", &fault), Vec::new(), requests);
         }
+        self.shared.content_at.store(self.content.number(), Ordering::Release);
         let mut build = self.build(&requests);
         for request in requests {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { group, replies, mut files, mut holds, frames, .. } = build;
+        let Build { mut group, replies, mut files, mut holds, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
             if !matches!(failure, Failure::Fatal(_)) {
@@ -168,10 +168,14 @@ impl Committer {
             return self.fail(failure, replies, Vec::new());
         }
         // Who reads after his answer finds it: readers wait for this frame.
+        *self.shared.ledger_end.lock().unwrap_or_else(PoisonError::into_inner) = self.ledger.reach();
         self.shared.synced.store(group.last, Ordering::Release);
+        if let Some(switch) = &mut group.switch {
+            switch.end = self.ledger.reach();
+        }
         self.shared.metrics.committed(group.steps.len(), self.frames.len(), began.elapsed());
         replies.into_iter().for_each(Reply::done);
-        group.steps.is_empty() || self.applier.send(group).is_ok()
+        (group.steps.is_empty() && group.switch.is_none()) || self.applier.send(group).is_ok()
     }
 
     fn build(&mut self, requests: &[Request]) -> Build {
@@ -235,7 +239,10 @@ impl Committer {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 self.overlay.clear();
-                self.next_sequence = self.index.meta().next_sequence;
+                // Without an index the store is closing.
+                if let Ok(index) = self.shared.index() {
+                    self.next_sequence = index.meta().next_sequence;
+                }
                 true
             }
             Failure::Fatal(why) => {

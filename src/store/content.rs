@@ -1,9 +1,11 @@
 //! The octets of messages: small ones in content segments, large ones in files of their own.
 //!
-//! An entry of a segment is `length u32, CRC32C u32, kind u8, 3 octets zero, octets`; the checksum
-//! covers everything but itself. A record names the first octet behind that head. Both segments
-//! and files are on disk before the ledger names what is in them. What is encrypted has a kind of its
-//! own (see `vault/entry`); a file says by its length whether it is (see `vault/chunks`).
+//! An entry of a segment is `length u32, CRC32C u32, kind u8, length of the owner's id u8, 2 octets
+//! zero, id, octets`; the length is that of the octets, the checksum covers everything but itself. A record
+//! names the first octet behind that head. The owner stands there so that a segment can be emptied without
+//! asking every record where its contents lie. Both segments and files are on disk before the ledger names
+//! what is in them. What is encrypted has a kind of its own (see `vault/entry`); a file says by its length
+//! whether it is (see `vault/chunks`).
 
 mod read;
 
@@ -13,14 +15,15 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use crate::domain::MessageId;
 use crate::domain::record::ContentPlace;
 
 use super::StoreError;
 use super::ledger::sync_folder;
 use super::room::{self, Room};
-use super::vault::{PREFIX, SealedEntry, VaultFault};
+use super::vault::{MESSAGE, PREFIX, RECORDS, SealedEntry, VaultFault};
 
-pub(crate) use read::{Reader, drain, open};
+pub(crate) use read::{Reader, drain, open, payload};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
 const FORMAT: u32 = 1;
@@ -28,6 +31,8 @@ const SEGMENT_HEAD: u64 = 32;
 const ENTRY_HEAD: u64 = 12;
 /// Kind of an entry: octets as they came.
 const PLAIN: u8 = 1;
+/// Octets of an owner's id at most.
+const MAX_OWNER: u64 = u8::MAX as u64;
 
 pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
     move |source| match source.kind() {
@@ -90,9 +95,25 @@ pub(crate) fn file_path(root: &Path, name: uuid::Uuid) -> PathBuf {
     root.join("content").join("files").join(format!("{octet:02x}")).join(name.to_string())
 }
 
-fn segment_path(folder: &Path, number: u64) -> PathBuf {
+pub(crate) fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.content"))
 }
+
+/// The segments in a folder, in order.
+pub(crate) fn numbers(folder: &Path) -> std::io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number =
+            name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse::<u64>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Octets before the first entry of a segment.
+pub(crate) const FIRST: usize = SEGMENT_HEAD as usize;
 
 /// The end of the content segments, where the committer appends.
 pub(crate) struct Segments {
@@ -111,12 +132,7 @@ impl Segments {
     /// begun.
     pub(crate) fn open(root: &Path, last: (u64, u64), bound: u64) -> std::io::Result<Self> {
         let folder = segments_folder(root);
-        let mut highest = 0;
-        for entry in std::fs::read_dir(&folder)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(".content")).and_then(|n| n.parse().ok());
-            highest = highest.max(number.unwrap_or(0));
-        }
+        let highest = numbers(&folder)?.last().copied().unwrap_or_default();
         let mut segments = Self {
             folder,
             bound,
@@ -131,8 +147,8 @@ impl Segments {
             let file = OpenOptions::new().read(true).write(true).open(path)?;
             let len = file.metadata()?.len();
             let mut room = Room::of(len);
-            let end = end_of(&file, last.1)?.min(len);
-            let written = room::written(&file, end)?;
+            let end = end_of(&file, last.1)?;
+            let written = room::written(&file, end.min(len))?;
             if written == end {
                 segments.len = end;
                 segments.room = room;
@@ -163,13 +179,20 @@ impl Segments {
     }
 
     /// Lays content out in the group; gives where it will lie.
-    pub(crate) fn put(&mut self, payload: &Payload) -> ContentPlace {
+    pub(crate) fn put(&mut self, owner: &MessageId, payload: &Payload) -> ContentPlace {
         let offset = self.len + self.pending.len() as u64 + ENTRY_HEAD;
+        let owner = owner.as_str().as_bytes();
         let (kind, prefix, octets) = payload.parts();
-        self.pending.extend_from_slice(&entry_head(kind, prefix, octets));
+        self.pending.extend_from_slice(&entry_head(kind, owner, prefix, octets));
+        self.pending.extend_from_slice(owner);
         self.pending.extend_from_slice(prefix);
         self.pending.extend_from_slice(octets);
         ContentPlace::Segment { segment: self.number, offset }
+    }
+
+    /// The segment that is written to.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Octets laid out.
@@ -200,12 +223,15 @@ impl Segments {
     }
 }
 
-fn entry_head(kind: u8, prefix: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
+fn entry_head(kind: u8, owner: &[u8], prefix: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
     let mut head = [0; ENTRY_HEAD as usize];
     let len = u32::try_from(prefix.len() + octets.len()).unwrap_or(u32::MAX);
     head[..4].copy_from_slice(&len.to_le_bytes());
     head[8] = kind;
-    let crc = crc32c::crc32c_append(checksum(&head, prefix), octets);
+    // No id is longer than 100 characters.
+    head[9] = u8::try_from(owner.len()).unwrap_or(u8::MAX);
+    let crc = crc32c::crc32c_append(checksum(&head, owner), prefix);
+    let crc = crc32c::crc32c_append(crc, octets);
     head[4..8].copy_from_slice(&crc.to_le_bytes());
     head
 }
@@ -215,12 +241,36 @@ fn checksum(head: &[u8; ENTRY_HEAD as usize], octets: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets)
 }
 
-/// Where the entry ends whose octets begin at `offset`.
+/// Octets of a whole entry; `sealed` where its octets are encrypted.
+pub(crate) fn entry_octets(owner: &MessageId, len: u64, sealed: bool) -> u64 {
+    let prefix = if sealed { PREFIX as u64 } else { 0 };
+    len.saturating_add(ENTRY_HEAD + owner.as_str().len() as u64 + prefix)
+}
+
+/// Octets of an entry's head and its owner at most.
+pub(crate) const MAX_HEAD: usize = (ENTRY_HEAD + MAX_OWNER) as usize;
+
+/// The owner of the entry that begins here, and the whole entry's length; not checked, its octets may be
+/// missing.
+pub(crate) fn owner(at: &[u8]) -> Option<(&[u8], u64)> {
+    let (head, rest) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>()?;
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+    let known = matches!(head[8], PLAIN | MESSAGE | RECORDS);
+    let owner = rest.get(..usize::from(head[9])).filter(|_| known)?;
+    Some((owner, ENTRY_HEAD + owner.len() as u64 + u64::from(len)))
+}
+
+/// Where the entry ends that a record names by `offset`; beyond all files where the file ends before it.
 fn end_of(file: &File, offset: u64) -> std::io::Result<u64> {
-    let mut len = [0; 4];
-    let Some(head) = offset.checked_sub(ENTRY_HEAD) else { return Ok(SEGMENT_HEAD) };
-    file.read_exact_at(&mut len, head)?;
-    Ok(offset.saturating_add(u64::from(u32::from_le_bytes(len))))
+    let mut head = [0; ENTRY_HEAD as usize];
+    let Some(begin) = offset.checked_sub(ENTRY_HEAD) else { return Ok(SEGMENT_HEAD) };
+    match file.read_exact_at(&mut head, begin) {
+        Ok(()) => {}
+        Err(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(u64::MAX),
+        Err(fault) => return Err(fault),
+    }
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+    Ok(offset.saturating_add(u64::from(head[9]) + u64::from(len)))
 }
 
 fn create(folder: &Path, number: u64) -> std::io::Result<File> {

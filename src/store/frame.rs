@@ -9,7 +9,7 @@
 //! Other kinds (snapshots, retention marks) will get their own octet; a reader that
 //! meets a kind or version it doesn't know refuses it as newer.
 
-use crate::domain::{Digest, Timestamp};
+use crate::domain::{Digest, MessageId, Timestamp};
 
 use super::codec;
 
@@ -19,6 +19,9 @@ pub(crate) const HEADER: usize = 16;
 pub(crate) const MAX_BODY: usize = 16 << 20;
 /// Kind: one commit.
 const COMMIT: u8 = 1;
+/// Tags of what retention does.
+const FORGOTTEN: u8 = 16;
+const TRIMMED: u8 = 17;
 /// Version of the commit's layout.
 const VERSION: u8 = 1;
 /// Octets of a body before its changes.
@@ -35,6 +38,11 @@ pub(crate) enum Change {
     Changed(u32, Vec<u8>),
     /// An operator's setting, sealed.
     Control(Vec<u8>),
+    /// The retention of a message's record has ended: its acceptance number and its id.
+    Forgotten(u64, MessageId),
+    /// Frames before this number are not needed any more and may be gone; the number that the next
+    /// accepted message gets.
+    Trimmed(u64, u64),
 }
 
 /// A commit as read from the ledger.
@@ -79,10 +87,19 @@ pub(crate) struct Heading {
 
 /// Appends a frame to `out` and gives its digest, the next one's `previous`.
 pub(crate) fn write(out: &mut Vec<u8>, heading: Heading, change: &Change) -> Result<Digest, BodyFault> {
+    let sealed;
     let (tag, added, value) = match change {
         Change::Accepted(record) => (1_u8, 0, record.as_slice()),
         Change::Changed(added, record) => (2, *added, record.as_slice()),
         Change::Control(setting) => (3, 0, setting.as_slice()),
+        Change::Forgotten(sequence, id) => {
+            sealed = codec::seal(0, &(sequence, id))?;
+            (FORGOTTEN, 0, sealed.as_slice())
+        }
+        Change::Trimmed(first, next) => {
+            sealed = codec::seal(0, &(first, next))?;
+            (TRIMMED, 0, sealed.as_slice())
+        }
     };
     let body = BODY_HEAD + CHANGE_HEAD + value.len();
     if body > MAX_BODY {
@@ -163,6 +180,14 @@ impl Body {
                 1 => Change::Accepted(value.to_vec()),
                 2 => Change::Changed(added, value.to_vec()),
                 3 => Change::Control(value.to_vec()),
+                FORGOTTEN => {
+                    let (sequence, id) = codec::unseal(value)?.1;
+                    Change::Forgotten(sequence, id)
+                }
+                TRIMMED => {
+                    let (first, next) = codec::unseal(value)?.1;
+                    Change::Trimmed(first, next)
+                }
                 tag => return Err(BodyFault::Newer(COMMIT, tag)),
             });
             rest = &rest[CHANGE_HEAD + len..];

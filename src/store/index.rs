@@ -35,7 +35,7 @@ use super::ledger::{self, Place, ReadFault};
 use super::vault::Vault;
 
 /// Layout of the index; another one is rebuilt.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 /// Added to the layout where keys that tell authors and UUIDs are hidden.
 const BLIND: u8 = 0x80;
 
@@ -104,6 +104,10 @@ pub(crate) struct Meta {
     sum: u64,
     /// Messages.
     pub(crate) messages: u64,
+    /// Octets of all entries that the sum counts.
+    pub(crate) octets: u64,
+    /// The ledger may begin with this frame.
+    pub(crate) trimmed: u64,
 }
 
 /// One commit's effect on the index.
@@ -120,6 +124,17 @@ pub(crate) enum Step {
     },
     /// An operator's setting.
     Control(EndpointControl),
+    /// A message whose retention has ended.
+    Forget {
+        /// Which.
+        id: MessageId,
+        /// Its acceptance number.
+        sequence: u64,
+        /// Its record; `None` where the index has none.
+        old: Option<Arc<Record>>,
+    },
+    /// The ledger may begin here, and the next accepted message gets that number.
+    Trimmed(u64, u64),
 }
 
 /// The open index.
@@ -185,6 +200,7 @@ impl Index {
                 meta: Meta::default(),
                 counts: Counts::new(),
                 controls: BTreeMap::new(),
+                living: BTreeMap::new(),
             };
             let layout = if vault.blinds() { LAYOUT | BLIND } else { LAYOUT };
             match db.get(Key::of(kind::META).done())? {
@@ -200,6 +216,7 @@ impl Index {
                 None => return Err(IndexFault::Inconsistent("it has no head")),
             }
             derived.counts = read_counts(&db)?;
+            derived.living = read_living(&db)?;
             for entry in db.scan_prefix([kind::CONTROL]) {
                 let (key, value) = entry?;
                 derived.controls.insert(key.to_vec(), value.to_vec());
@@ -237,11 +254,38 @@ impl Index {
         })
     }
 
+    /// Where the newest record of a message lies, and its version.
+    pub(crate) fn place(&self, id: &MessageId) -> Result<Option<(u64, Place)>, IndexFault> {
+        guarded(|| self.db.get(keys::message(id))?.map(|octets| read_place(&octets)).transpose())
+    }
+
+    /// The record that lies at `place`, if it is the newest of its message.
+    pub(crate) fn last_word(&self, sequence: u64, place: Place) -> Result<Option<Record>, IndexFault> {
+        let record =
+            self.ledger.numbered(place, sequence).map_err(|fault| IndexFault::Record(fault.to_string()))?;
+        let newest = self.place(&record.id)?;
+        Ok(newest.is_some_and(|(_, newest)| newest == place).then_some(record))
+    }
+
+    /// Octets of its files. sled's own count breaks off where a file of its goes at the same moment.
+    pub(crate) fn octets_on_disk(&self) -> u64 {
+        octets_in(&self.folder)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Closes a segment of the ledger that is gone.
+    pub(crate) fn let_go(&self, segment: u64) {
+        self.ledger.let_go(segment);
+    }
+
     /// A record, read from the ledger where the index says it is.
     pub(crate) fn get(&self, id: &MessageId) -> Result<Option<Record>, IndexFault> {
         guarded(|| {
-            let Some(octets) = self.db.get(keys::message(id))? else { return Ok(None) };
-            let (version, place) = read_place(&octets)?;
+            let Some((version, place)) = self.place(id)? else { return Ok(None) };
             let record = self.ledger.record(place, id).map_err(|fault| match fault {
                 ReadFault::Io(fault) if ledger::exhausted(&fault) => IndexFault::Unread(fault.to_string()),
                 fault => IndexFault::Record(fault.to_string()),
@@ -304,8 +348,31 @@ fn sync_all(folder: &Path) -> std::io::Result<()> {
     super::ledger::sync_folder(folder)
 }
 
+/// Octets of all files below a folder; those that go meanwhile don't count.
+fn octets_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let octets = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => octets_in(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    };
+    entries.map(octets).sum()
+}
+
 fn text_id(octets: &[u8]) -> Option<MessageId> {
     std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+fn read_living(db: &sled::Db) -> Result<BTreeMap<u64, u64>, IndexFault> {
+    let fault = || IndexFault::Inconsistent("a content segment's share is broken");
+    let mut living = BTreeMap::new();
+    for entry in db.scan_prefix([kind::SEGMENT]) {
+        let (key, value) = entry?;
+        let number = key.last_chunk().map(|n| u64::from_be_bytes(*n)).ok_or_else(fault)?;
+        let value: [u8; 8] = value.as_ref().try_into().map_err(|_| fault())?;
+        living.insert(number, u64::from_be_bytes(value));
+    }
+    Ok(living)
 }
 
 fn read_counts(db: &sled::Db) -> Result<Counts, IndexFault> {

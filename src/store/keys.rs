@@ -7,6 +7,8 @@
 use crate::domain::record::ContentPlace;
 use crate::domain::{EndpointId, Identifier, MessageId, Record, State};
 
+use super::content::entry_octets;
+
 /// Kinds of keys, one octet each.
 pub(crate) mod kind {
     /// Account, sequence → id.
@@ -15,10 +17,14 @@ pub(crate) mod kind {
     pub(crate) const COUNT: u8 = b'c';
     /// Endpoint, claimable at, sequence → id.
     pub(crate) const DUE: u8 = b'd';
+    /// Class, end, sequence → id: when what of an ended message has to go.
+    pub(crate) const EXPIRY: u8 = b'e';
     /// Name of a content file → id.
     pub(crate) const FILE: u8 = b'f';
     /// Endpoint → operator's setting.
     pub(crate) const CONTROL: u8 = b'k';
+    /// Number of a content segment → octets in it that records name.
+    pub(crate) const SEGMENT: u8 = b's';
     /// Endpoint, slot, sequence → state, time of acceptance, id.
     pub(crate) const LISTING: u8 = b'l';
     /// Id → version and place of the record in the ledger.
@@ -143,29 +149,61 @@ pub(crate) fn count(endpoint: &str, state: u8) -> Vec<u8> {
     Key::of(kind::COUNT).text(endpoint).octet(state).done()
 }
 
+/// Where the living octets of a content segment stand.
+pub(crate) fn segment(number: u64) -> Vec<u8> {
+    Key::of(kind::SEGMENT).number(number).done()
+}
+
+/// What is left of a message that has ended, and so which retention counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Closed, content and all.
+    Closed = 0,
+    /// Returned, content and all.
+    Returned = 1,
+    /// Without its content.
+    Record = 2,
+}
+
+/// Class and end of a message that has ended.
+fn expiry(record: &Record) -> Option<(Class, u64)> {
+    let class = match record.state {
+        _ if record.erased() => Class::Record,
+        State::Closed => Class::Closed,
+        _ => Class::Returned,
+    };
+    Some((class, record.ended_at()?.0))
+}
+
+/// Number of the segment and octets of each content of a record that lies in one, its head and its owner's
+/// id included: a segment full of small contents is full. That receipt and order of an erased message are
+/// encrypted is not to be seen in its record; they count for a little less than they take.
+pub(crate) fn inline(record: &Record) -> impl Iterator<Item = (u64, u64)> {
+    record.contents().filter_map(move |content| match content.place {
+        ContentPlace::Segment { segment, .. } => {
+            Some((segment, entry_octets(&record.id, content.len, record.slot.is_some())))
+        }
+        ContentPlace::File { .. } | ContentPlace::Dropped => None,
+    })
+}
+
 /// The entries of a record that never change.
 pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
     let id = record.id.as_str().as_bytes().to_vec();
     let mut value = record.document.sha256.0.to_vec();
     value.extend_from_slice(&id);
-    let mut out = vec![
+    vec![
         (duplicate(&record.header.author, record.header.uuid), value),
-        (Key::of(kind::ACCOUNT).text(record.account.as_str()).number(record.sequence).done(), id.clone()),
-    ];
-    for content in record.contents() {
-        if let ContentPlace::File { name } = content.place {
-            out.push((file(name), id.clone()));
-        }
-    }
-    out
+        (Key::of(kind::ACCOUNT).text(record.account.as_str()).number(record.sequence).done(), id),
+    ]
 }
 
-/// The entries of a record that follow its state and placement.
+/// The entries of a record that follow its state, its placement and where its contents lie.
 pub(crate) fn moving(record: &Record) -> Vec<Pair> {
     let id = record.id.as_str().as_bytes();
     let endpoint = record.placement.endpoint.as_str();
     let of = |kind| Key::of(kind).text(endpoint);
-    let mut out = Vec::with_capacity(3);
+    let mut out = Vec::with_capacity(4);
     let state = state_octet(&record.state);
     let mut entry = vec![state];
     entry.extend_from_slice(&record.accepted_at.0.to_be_bytes());
@@ -176,6 +214,15 @@ pub(crate) fn moving(record: &Record) -> Vec<Pair> {
     }
     if let Some(slot) = record.slot {
         out.push((slot_of_key(slot), id.to_vec()));
+    }
+    if let Some((class, at)) = expiry(record) {
+        let key = Key::of(kind::EXPIRY).octet(class as u8).number(at).number(record.sequence);
+        out.push((key.done(), id.to_vec()));
+    }
+    for content in record.contents() {
+        if let ContentPlace::File { name } = content.place {
+            out.push((file(name), id.to_vec()));
+        }
     }
     out
 }

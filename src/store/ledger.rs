@@ -11,7 +11,7 @@ use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::Digest;
+use crate::domain::{Digest, Timestamp};
 
 use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
 use super::room;
@@ -153,6 +153,30 @@ pub(crate) fn segments(folder: &Path) -> Result<Vec<Segment>, LedgerFault> {
         }
     }
     Ok(out)
+}
+
+/// Damage in the frame at `place`.
+pub(crate) fn damaged_at(folder: &Path, place: Place, why: String) -> LedgerFault {
+    damaged(&segment_path(folder, place.segment), place.offset, why)
+}
+
+/// When the first frame of a segment was written; `None` while it has none. Its checksum is looked at, its
+/// place in the chain is not.
+pub(crate) fn first_at(segment: &Segment) -> Result<Option<Timestamp>, LedgerFault> {
+    let path = &segment.path;
+    let file = File::open(path).map_err(io(path))?;
+    let len = usize::try_from(segment.len - SEGMENT_HEAD).unwrap_or(usize::MAX);
+    let mut head = [0; HEADER];
+    if len < HEADER {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut head, SEGMENT_HEAD).map_err(io(path))?;
+    let mut body = vec![0; frame::head(&head).0.min(len - HEADER).min(MAX_BODY)];
+    file.read_exact_at(&mut body, SEGMENT_HEAD + HEADER as u64).map_err(io(path))?;
+    if !frame::intact(&head, &body) {
+        return Ok(None);
+    }
+    Ok(Body::read(&body).ok().map(|body| body.at))
 }
 
 fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> LedgerFault {

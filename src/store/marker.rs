@@ -25,6 +25,9 @@ pub(crate) struct Marker {
     pub(crate) last: u64,
     /// Its digest, hexadecimal.
     pub(crate) head: String,
+    /// CRC32C over the rest, hexadecimal; those of earlier programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<String>,
 }
 
 /// The layout this program writes.
@@ -33,12 +36,37 @@ pub(crate) const FORMAT: u32 = 1;
 impl Marker {
     /// A marker of this boot.
     pub(crate) fn new(clean: bool, last: u64, head: &Digest) -> Self {
-        Self { format: FORMAT, boot: boot_id(), clean, last, head: head.to_string() }
+        let mut marker =
+            Self { format: FORMAT, boot: boot_id(), clean, last, head: head.to_string(), sum: None };
+        marker.sum = Some(marker.checksum());
+        marker
     }
 
-    /// Reads it; `None` when there is none or it can't be read.
-    pub(crate) fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(folder.join(NAME)).ok()?).ok()
+    fn checksum(&self) -> String {
+        let Self { format, boot, clean, last, head, .. } = self;
+        format!("{:08x}", crc32c::crc32c(format!("{format} {boot} {clean} {last} {head}").as_bytes()))
+    }
+
+    /// Reads it; `None` when there is none. The inner fault says why it can't be believed.
+    pub(crate) fn read(folder: &Path) -> Option<Result<Self, String>> {
+        let octets = match std::fs::read(folder.join(NAME)) {
+            Ok(octets) => octets,
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(fault) => return Some(Err(fault.to_string())),
+        };
+        let marker: Self = match serde_json::from_slice(&octets) {
+            Ok(marker) => marker,
+            Err(fault) => return Some(Err(fault.to_string())),
+        };
+        // A newer layout may be written otherwise; that it is newer is all there is to know.
+        let whole = marker.format > FORMAT || marker.sum.as_ref().is_none_or(|sum| *sum == marker.checksum());
+        Some(if whole { Ok(marker) } else { Err("its checksum differs".to_owned()) })
+    }
+
+    /// Sets a file aside that can't be believed: whether the stop was clean is not known then.
+    pub(crate) fn set_aside(folder: &Path) {
+        // It is replaced at the end of the start in any case.
+        let _ = std::fs::rename(folder.join(NAME), folder.join("state.json.damaged"));
     }
 
     /// Replaces it, durably and as a whole.

@@ -1,26 +1,29 @@
 //! Opening and closing the store.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::domain::{Event, MessageId, Record};
+use crate::domain::{Event, Timestamp};
 use crate::observe::Metrics;
 
 use super::commit::Committer;
 use super::content::Segments;
+use super::house::{Ask, House, Kept};
 use super::index::{Index, IndexFault};
 use super::ledger::{self, LedgerFault};
 use super::marker::Marker;
 use super::overlay::Overlay;
 use super::queue::{Request, refuse};
 use super::recover::{self, Recovered, Recovery};
+use super::retention::Retention;
 use super::stage::Files;
-use super::vault::{Encryption, MasterKey, Vault, VaultFault};
+use super::vault::{Encryption, Vault, VaultFault};
 use super::{StoreError, apply};
 
 /// Events kept for a slow watcher.
@@ -54,6 +57,12 @@ pub struct Settings {
     pub queue: usize,
     /// Octets of memory for the index.
     pub index_cache: u64,
+    /// Octets that an index may take before it is made anew because it has grown.
+    pub index_slack: u64,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// Time between two rounds of the housekeeper.
+    pub keep_every: Duration,
     /// How long a start may spend on checking the index; the rest of a large one is trusted.
     pub check_budget: Duration,
     /// Whether, and with which master keys, what is written is encrypted.
@@ -73,6 +82,9 @@ impl Settings {
             group_max: 512,
             queue: 1024,
             index_cache: 64 << 20,
+            index_slack: 64 << 20,
+            retention: Retention::default(),
+            keep_every: Duration::from_secs(60),
             check_budget: Duration::from_secs(1),
             encryption: Encryption::default(),
         }
@@ -151,12 +163,20 @@ pub(crate) struct Shared {
     pub(crate) vault: Arc<Vault>,
     /// The last frame on disk.
     pub(crate) synced: AtomicU64,
+    /// The ledger's last segment, and the octets of it that are on disk.
+    pub(crate) ledger_end: Mutex<(u64, u64)>,
+    /// The content segment that is written to.
+    pub(crate) content_at: AtomicU64,
+    /// Content segments that were dropped while the process ran.
+    pub(crate) retired: Mutex<BTreeSet<u64>>,
+    /// Held by whoever removes files, so that nothing is removed after the folder was given back.
+    pub(crate) house: Mutex<()>,
 }
 
 impl Shared {
     /// The index, until the store is closed.
     pub(crate) fn index(&self) -> Result<Arc<Index>, StoreError> {
-        let guard = self.index.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let guard = self.index.read().unwrap_or_else(PoisonError::into_inner);
         guard.clone().ok_or_else(|| self.health.fault())
     }
 
@@ -165,7 +185,8 @@ impl Shared {
         if matches!(fault, IndexFault::Unread(_)) {
             return;
         }
-        self.metrics.corrupt("index");
+        let in_ledger = matches!(fault, IndexFault::Record(_));
+        self.metrics.corrupt(if in_ledger { "ledger" } else { "index" });
         tracing::error!(%fault, "the index is damaged; it will be rebuilt from the ledger at the next start");
         if let Err(fault) = std::fs::write(self.root.join(recover::SUSPECT), fault.to_string()) {
             tracing::error!(%fault, "that can't be noted: delete the index folder before the next start");
@@ -174,7 +195,7 @@ impl Shared {
 
     /// Takes the index away from the readers and waits until the last one is done.
     fn take_index(&self) -> Option<Index> {
-        let taken = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let taken = self.index.write().unwrap_or_else(PoisonError::into_inner).take();
         let mut index = taken?;
         let deadline = Instant::now() + READERS_WAIT;
         loop {
@@ -194,6 +215,7 @@ impl Shared {
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Sender<Request>,
+    asks: std::sync::mpsc::Sender<Ask>,
     /// The last frame that the index has.
     pub(crate) applied: watch::Receiver<u64>,
     stopped: watch::Receiver<bool>,
@@ -219,7 +241,7 @@ impl Store {
         let lock = lock(&root)?;
         Files::prepare(&root).map_err(io(&root))?;
         let vault = Vault::open(&root, &settings.encryption)?;
-        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &vault)?;
+        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &vault, &metrics)?;
         let folder = root.join("ledger");
         let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
         let meta = index.meta();
@@ -236,6 +258,10 @@ impl Store {
             files,
             vault,
             synced: AtomicU64::new(ledger.last),
+            ledger_end: Mutex::new(ledger.reach()),
+            content_at: AtomicU64::new(content.number()),
+            retired: Mutex::default(),
+            house: Mutex::default(),
         });
         let (applying_at, applied) = watch::channel(ledger.last);
         let (applier, groups) = std::sync::mpsc::sync_channel(GROUPS);
@@ -243,7 +269,6 @@ impl Store {
         let (stopped, stopped_seen) = watch::channel(false);
         let committer = Committer {
             shared: Arc::clone(&shared),
-            index: Arc::clone(&index),
             ledger,
             content,
             overlay: Overlay::default(),
@@ -255,15 +280,25 @@ impl Store {
         };
         let applying = spawn("store-apply", {
             let shared = Arc::clone(&shared);
-            move || apply::run(&shared, &index, &applying_at, &groups)
+            move || apply::run(&shared, index, &applying_at, &groups)
         })?;
         spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
         shared.vault.start().map_err(io(&shared.root))?;
-        spawn("store-sweep", {
-            let shared = Arc::clone(&shared);
-            move || sweep(&shared)
-        })?;
-        Ok(Opened { store: Arc::new(Self { shared, queue, applied, stopped: stopped_seen }), recovery })
+        let house = House::new(Arc::clone(&shared), &settings, queue.downgrade(), applied.clone());
+        let (asks, asked) = std::sync::mpsc::channel();
+        spawn("store-house", move || house.run(&asked))?;
+        Ok(Opened { store: Arc::new(Self { shared, queue, asks, applied, stopped: stopped_seen }), recovery })
+    }
+
+    /// Does now what the store does by itself every minute, as if it were `now`: what has come to the end of
+    /// its retention by then goes, and what is not needed any more is given back to the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was done until then is done.
+    pub async fn keep_house(&self, now: Timestamp) -> Result<Kept, StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.asks.send(Ask { now, to }).map_err(|_| self.shared.health.fault())?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.health.fault()))
     }
 
     /// Finishes all that is queued, refuses what comes after, and marks a clean stop. The folder
@@ -273,33 +308,6 @@ impl Store {
         let _ = self.queue.send(Request::Stop).await;
         let mut stopped = self.stopped.clone();
         let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
-
-    /// Erases document and attachments of a message that has ended, for good: the key that they were
-    /// encrypted with is overwritten on disk when this returns, wherever copies of them may be. Where
-    /// they were not encrypted this does nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Unknown`], [`StoreError::Conflict`] while the message is on its way,
-    /// [`StoreError::Io`], [`StoreError::Closed`].
-    pub async fn erase(&self, id: &MessageId) -> Result<Arc<Record>, StoreError> {
-        let (to, answer) = oneshot::channel();
-        self.ask(Request::Erase(id.clone(), to), answer).await
-    }
-
-    /// Takes the first of these master keys to wrap the store's keys from now on; what the one before
-    /// wrapped follows in the background. Gives whether it was another before. Blocking.
-    ///
-    /// # Errors
-    /// [`VaultFault`]; the key before is still the one that counts.
-    pub fn rotate(&self, masters: &[Arc<dyn MasterKey>]) -> Result<bool, VaultFault> {
-        self.shared.vault.rotate(masters)
-    }
-
-    /// Whether keys of messages are still on their way to the newest master key.
-    #[must_use]
-    pub fn rotating(&self) -> bool {
-        self.shared.vault.is_moving()
     }
 
     /// Why the store takes nothing any more, if so: it was closed, or a fault closed it. For
@@ -330,6 +338,8 @@ fn work(
     drop(committer);
     let applied = applying.join().is_ok() && shared.health.closed().is_none();
     shared.health.close("it is shutting down".to_owned());
+    // Whoever removes files has let go of the folder then.
+    drop(shared.house.lock().unwrap_or_else(PoisonError::into_inner));
     requests.close();
     while let Ok(request) = requests.try_recv() {
         refuse(request, shared.health.fault());
@@ -365,21 +375,5 @@ fn lock(root: &Path) -> Result<File, OpenError> {
             }
             Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
         }
-    }
-}
-
-/// Removes what earlier runs left behind. What the index can't answer for stays.
-fn sweep(shared: &Shared) {
-    let named =
-        |name| shared.index().is_err() || shared.index().is_ok_and(|i| i.has_file(name).unwrap_or(true));
-    match shared.files.sweep(named) {
-        Ok(0) => {}
-        Ok(gone) => tracing::info!(gone, "removed content files that no message names"),
-        Err(fault) => tracing::warn!(%fault, "content files that no message names could not be swept"),
-    }
-    match shared.vault.sweep(|slot| shared.index().ok()?.has_slot(slot).ok()) {
-        Ok(0) | Err(VaultFault::Closed) => {}
-        Ok(gone) => tracing::info!(gone, "wiped keys that no message names"),
-        Err(fault) => tracing::warn!(%fault, "keys that no message names could not be wiped"),
     }
 }

@@ -12,23 +12,35 @@ const RECENT: usize = 4096;
 /// Author and UUID.
 type Duplicate = (Identifier, uuid::Uuid);
 
-/// Records by id and by duplicate key, newest commit each.
+/// Records by id and by duplicate key, newest commit each; `None` where retention has removed it.
 #[derive(Default)]
 pub(crate) struct Overlay {
-    records: HashMap<MessageId, (u64, Arc<Record>)>,
-    duplicates: HashMap<Duplicate, (u64, MessageId, Digest)>,
+    records: HashMap<MessageId, (u64, Option<Arc<Record>>)>,
+    duplicates: HashMap<Duplicate, (u64, Option<(MessageId, Digest)>)>,
     order: VecDeque<(u64, MessageId, Option<Duplicate>)>,
 }
 
 impl Overlay {
-    /// The newest record under this id.
-    pub(crate) fn get(&self, id: &MessageId) -> Option<Arc<Record>> {
-        self.records.get(id).map(|(_, record)| Arc::clone(record))
+    /// The newest record under this id, if it was changed lately.
+    pub(crate) fn get(&self, id: &MessageId) -> Option<Option<Arc<Record>>> {
+        self.records.get(id).map(|(_, record)| record.clone())
     }
 
-    /// The message under this duplicate key.
-    pub(crate) fn duplicate(&self, author: &Identifier, uuid: uuid::Uuid) -> Option<(MessageId, Digest)> {
-        self.duplicates.get(&(author.clone(), uuid)).map(|(_, id, digest)| (id.clone(), *digest))
+    /// The message under this duplicate key, if that was changed lately.
+    pub(crate) fn duplicate(
+        &self,
+        author: &Identifier,
+        uuid: uuid::Uuid,
+    ) -> Option<Option<(MessageId, Digest)>> {
+        self.duplicates.get(&(author.clone(), uuid)).map(|(_, known)| known.clone())
+    }
+
+    /// Remembers that commit `number` removed a message.
+    pub(crate) fn forget(&mut self, number: u64, record: &Record) {
+        let (id, key) = (record.id.clone(), (record.header.author.clone(), record.header.uuid));
+        self.records.insert(id.clone(), (number, None));
+        self.duplicates.insert(key.clone(), (number, None));
+        self.order.push_back((number, id, Some(key)));
     }
 
     /// Remembers the outcome of commit `number`.
@@ -36,9 +48,9 @@ impl Overlay {
         let id = record.id.clone();
         let duplicate = accepted.then(|| (record.header.author.clone(), record.header.uuid));
         if let Some(key) = &duplicate {
-            self.duplicates.insert(key.clone(), (number, id.clone(), record.document.sha256));
+            self.duplicates.insert(key.clone(), (number, Some((id.clone(), record.document.sha256))));
         }
-        self.records.insert(id.clone(), (number, Arc::clone(record)));
+        self.records.insert(id.clone(), (number, Some(Arc::clone(record))));
         self.order.push_back((number, id, duplicate));
     }
 

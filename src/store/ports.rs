@@ -1,11 +1,12 @@
 //! The ports, on top of the committer's queue, the index and the content.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::domain::record::ContentPlace;
 use crate::domain::{
     ContentRef, EndpointControl, EndpointId, Event, Identifier, MessageId, Record, Timestamp,
 };
@@ -14,19 +15,53 @@ use super::index::{Index, IndexFault};
 use super::open::Store;
 use super::queue::Request;
 use super::stage::Stage;
+use super::vault::{MasterKey, VaultFault};
 use super::{
     AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, LedgerPort, NewMessage, ReadPort,
     ReadingKeys, StageWriter, StoreError, accept, content,
 };
 
 impl Store {
-    pub(crate) async fn ask<T>(
+    /// Erases document and attachments of a message that has ended, for good: the key that they were
+    /// encrypted with is overwritten on disk when this returns, wherever copies of them may be. Where
+    /// they were not encrypted this does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], [`StoreError::Conflict`] while the message is on its way,
+    /// [`StoreError::Io`], [`StoreError::Closed`].
+    pub async fn erase(&self, id: &MessageId) -> Result<Arc<Record>, StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Erase(id.clone(), to), answer).await
+    }
+
+    /// Takes the first of these master keys to wrap the store's keys from now on; what the one before
+    /// wrapped follows in the background. Gives whether it was another before. Blocking.
+    ///
+    /// # Errors
+    /// [`VaultFault`]; the key before is still the one that counts.
+    pub fn rotate(&self, masters: &[Arc<dyn MasterKey>]) -> Result<bool, VaultFault> {
+        self.shared.vault.rotate(masters)
+    }
+
+    /// Whether keys of messages are still on their way to the newest master key.
+    #[must_use]
+    pub fn rotating(&self) -> bool {
+        self.shared.vault.is_moving()
+    }
+
+    async fn ask<T>(
         &self,
         request: Request,
         answer: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.queue.send(request).await.map_err(|_| self.shared.health.fault())?;
         answer.await.unwrap_or_else(|_| Err(self.shared.health.fault()))
+    }
+
+    /// Whether this place was given up while the process ran.
+    fn retired(&self, place: &ContentPlace) -> bool {
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(place, ContentPlace::Segment { segment, .. } if retired.contains(segment))
     }
 
     /// Asks the index away from the async runtime.
@@ -128,11 +163,14 @@ impl ReadPort for Store {
     }
 
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError> {
-        let (shared, content) = (Arc::clone(&self.shared), content.clone());
+        let (shared, asked) = (Arc::clone(&self.shared), content.clone());
         let opened =
-            tokio::task::spawn_blocking(move || content::open(&shared.root, &shared.vault, &content)).await;
+            tokio::task::spawn_blocking(move || content::open(&shared.root, &shared.vault, &asked)).await;
         let source = opened.map_err(|_| self.shared.health.fault())?;
         if matches!(source, Err(StoreError::Corrupt { .. })) {
+            if self.retired(&content.place) {
+                return Err(StoreError::Conflict);
+            }
             self.shared.metrics.corrupt("content");
         }
         Ok(Box::new(content::Reader::new(source?, self.shared.metrics.clone())))

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::{EndpointControl, MessageId, Record};
 
 use super::accept::Draft;
+use super::reindex::Switch;
 use super::{Acceptance, StoreError};
 
 /// Octets of content of a group at most, so that one group does not hold up the rest.
@@ -19,6 +20,14 @@ pub(crate) enum Request {
     Control(EndpointControl, oneshot::Sender<Result<(), StoreError>>),
     /// Erase the content of a message that has ended.
     Erase(MessageId, oneshot::Sender<Result<Arc<Record>, StoreError>>),
+    /// A record whose contents have other places, those in it laid in a segment anew.
+    Place(Box<Draft>, oneshot::Sender<Result<Arc<Record>, StoreError>>),
+    /// Remove a message that still has this version.
+    Forget(MessageId, u64, oneshot::Sender<Result<(), StoreError>>),
+    /// Frames before this number may go.
+    Trim(u64, oneshot::Sender<Result<(), StoreError>>),
+    /// An index to take the place of the present one.
+    Switch(Box<Switch>),
     /// Finish everything queued before, then stop.
     Stop,
 }
@@ -28,6 +37,7 @@ impl Request {
     pub(crate) fn inline(&self) -> (usize, usize) {
         match self {
             Self::Accept(draft, _) => (draft.inline.len(), draft.inline_octets()),
+            Self::Place(draft, _) => (draft.inline.len(), draft.inline_octets()),
             _ => (0, 0),
         }
     }
@@ -61,8 +71,11 @@ pub(crate) fn refuse(request: Request, fault: StoreError) {
     match request {
         Request::Accept(_, to) => drop(to.send(Err(fault))),
         Request::Change(_, to) => drop(to.send(Err(fault))),
-        Request::Control(_, to) => drop(to.send(Err(fault))),
-        Request::Erase(_, to) => drop(to.send(Err(fault))),
-        Request::Stop => {}
+        Request::Control(_, to) | Request::Forget(_, _, to) | Request::Trim(_, to) => {
+            drop(to.send(Err(fault)));
+        }
+        Request::Place(_, to) | Request::Erase(_, to) => drop(to.send(Err(fault))),
+        // Dropping a switch tells whoever waits for it.
+        Request::Switch(_) | Request::Stop => {}
     }
 }

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use crate::observe::Metrics;
+
 use super::index::{Index, IndexFault};
 use super::ledger::{self, LedgerFault, Segment, Summary};
 use super::marker::{self, Marker};
 use super::open::{OpenError, Settings, io};
-use super::replay::{Newest, Replay};
+use super::rebuild;
+use super::replay::Replay;
 use super::vault::Vault;
 
 /// Present while an index is being opened or rebuilt.
@@ -83,10 +86,23 @@ fn how_it_stopped(marker: Option<&Marker>, empty: bool) -> Stopped {
 }
 
 /// Brings ledger and index together. Changes nothing in the ledger.
-pub(crate) fn recover(settings: &Settings, vault: &Arc<Vault>) -> Result<Recovered, OpenError> {
+pub(crate) fn recover(
+    settings: &Settings,
+    vault: &Arc<Vault>,
+    metrics: &Metrics,
+) -> Result<Recovered, OpenError> {
     let began = Instant::now();
     let root = settings.folder.as_path();
-    let marker = Marker::read(root);
+    let marker = match Marker::read(root) {
+        Some(Err(why)) => {
+            metrics.corrupt("state");
+            tracing::error!(why, "state.json is damaged; it is set aside, and the index rebuilt");
+            Marker::set_aside(root);
+            None
+        }
+        Some(Ok(marker)) => Some(marker),
+        None => None,
+    };
     if let Some(newer) = marker.as_ref().filter(|m| m.format > marker::FORMAT) {
         return Err(OpenError::Newer { folder: root.to_owned(), format: newer.format });
     }
@@ -116,17 +132,16 @@ pub(crate) fn recover(settings: &Settings, vault: &Arc<Vault>) -> Result<Recover
         Some(done) => done,
         None => {
             let index = shelf.fresh().map_err(|f| OpenError::Index(f.to_string()))?;
-            let newest = Newest::of(&segments)?;
-            let (walked, filled) = index
-                .fill(|filler| catch_up(&index, &segments, marker.as_ref(), Replay::filling(filler, newest)));
-            let (end, fault) = walked?;
-            match filled.err().map(|f| f.to_string()).or(fault) {
-                None => (index, true, end, 0),
+            let filled = rebuild::fill(&index, root, &segments, marker.as_ref(), metrics)?;
+            match filled.fault {
+                None => (index, true, filled.end, filled.snapshot),
                 Some(why) => return Err(OpenError::Index(why)),
             }
         }
     };
+    begins(&segments, index.meta().trimmed)?;
     shelf.trust()?;
+    shelf.tidy();
     let recovery = Recovery {
         stopped,
         frames: end.last,
@@ -141,9 +156,21 @@ pub(crate) fn recover(settings: &Settings, vault: &Arc<Vault>) -> Result<Recover
     Ok(Recovered { index, segments, end, recovery })
 }
 
+/// The ledger begins where it may: whatever is missing before was dropped, and a frame says so.
+fn begins(segments: &[Segment], trimmed: u64) -> Result<(), LedgerFault> {
+    match segments.first() {
+        Some(first) if first.first > trimmed.max(1) => Err(LedgerFault::Damaged {
+            path: first.path.clone(),
+            offset: 0,
+            why: format!("the frames before {} are missing, and nobody dropped them", first.first),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Walks the ledger and applies what the index lacks. Gives the ledger's end, and why the index is
 /// of no use, if so.
-fn catch_up(
+pub(crate) fn catch_up(
     index: &Index,
     segments: &[Segment],
     marker: Option<&Marker>,
@@ -204,6 +231,7 @@ impl Shelf {
         let entries = std::fs::read_dir(self.folder()).into_iter().flatten().flatten();
         let mut out: Vec<_> =
             entries.filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path()))).collect();
+        out.retain(|(_, path): &(u64, PathBuf)| !path.with_extension("building").exists());
         out.sort();
         out
     }
@@ -247,10 +275,26 @@ impl Shelf {
         }
     }
 
+    /// Removes indexes that were being filled when the process ended, and those that one took the place of.
+    fn tidy(&self) {
+        let used = self.numbers().pop().map(|(_, path)| path);
+        let mut others: Vec<PathBuf> =
+            std::fs::read_dir(self.folder()).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        others.retain(|path| Some(path) != used.as_ref());
+        // Folders first: a mark must not go before what it marks. What stays is tried again next time.
+        others.sort_by_key(|path| path.extension().is_some());
+        for path in others {
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
+    }
+
     /// A new index; the old ones go.
     fn fresh(&mut self) -> Result<Index, IndexFault> {
         let old = self.numbers();
-        let number = old.last().map_or(0, |(n, _)| n + 1);
+        let mut number = old.last().map_or(0, |(n, _)| n + 1);
+        while self.folder().join(number.to_string()).exists() {
+            number += 1;
+        }
         let folder = self.folder().join(number.to_string());
         let engine = |e: std::io::Error| IndexFault::Engine(e.to_string());
         std::fs::create_dir_all(&folder).map_err(engine)?;

@@ -8,6 +8,7 @@ use crate::domain::{Digest, MessageId, Record};
 use super::frame::{Body, BodyFault, Change};
 use super::index::{Filler, Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment};
+use super::rebuild::Progress;
 use super::records;
 use super::steps::Steps;
 use super::vault::Vault;
@@ -25,15 +26,26 @@ impl Newest {
     /// Walks the whole ledger.
     pub(crate) fn of(segments: &[Segment]) -> Result<Self, LedgerFault> {
         let mut newest = HashMap::new();
+        let mut progress = Progress::new("frames of the ledger looked at");
         ledger::walk(segments, |number, _, body, _| {
+            progress.tick(number);
             for change in body.changes()? {
-                if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                    newest.insert(records::sequence(&sealed)?, number);
+                match change {
+                    Change::Accepted(sealed) | Change::Changed(_, sealed) => {
+                        newest.insert(records::sequence(&sealed)?, number);
+                    }
+                    Change::Forgotten(sequence, _) => drop(newest.insert(sequence, number)),
+                    Change::Control(_) | Change::Trimmed(..) => {}
                 }
             }
             Ok(())
         })?;
         Ok(Self(newest))
+    }
+
+    /// Whether any frame speaks of this message.
+    pub(crate) fn knows(&self, sequence: u64) -> bool {
+        self.0.contains_key(&sequence)
     }
 
     fn is(&self, sequence: u64, number: u64) -> bool {
@@ -54,6 +66,7 @@ pub(crate) struct Replay<'i> {
     steps: Steps,
     last: u64,
     head: Digest,
+    progress: Progress,
 }
 
 impl<'i> Replay<'i> {
@@ -68,7 +81,9 @@ impl<'i> Replay<'i> {
     }
 
     fn new(index: Target<'i>, vault: &Arc<Vault>) -> Self {
-        Self { index, vault: Arc::clone(vault), steps: Steps::default(), last: 0, head: Digest::default() }
+        let progress = Progress::new("frames of the ledger brought in");
+        let (vault, steps) = (Arc::clone(vault), Steps::default());
+        Self { index, vault, steps, last: 0, head: Digest::default(), progress }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -79,11 +94,28 @@ impl<'i> Replay<'i> {
         body: &Body,
         place: Place,
     ) -> Result<Option<IndexFault>, BodyFault> {
+        self.progress.tick(number);
         for change in body.changes()? {
             let (old, sealed) = match change {
                 Change::Control(sealed) => {
                     let control = records::decode_control(&self.vault, &sealed)?;
                     self.steps.push(Step::Control(control));
+                    continue;
+                }
+                Change::Forgotten(sequence, id) => {
+                    let old = match &self.index {
+                        // It is the last word: nothing earlier was brought in.
+                        Target::Empty(..) => None,
+                        Target::Known(_) => match self.before(&id) {
+                            Ok(old) => Some(old),
+                            Err(fault) => return Ok(Some(fault)),
+                        },
+                    };
+                    self.steps.push(Step::Forget { id, sequence, old });
+                    continue;
+                }
+                Change::Trimmed(first, next) => {
+                    self.steps.push(Step::Trimmed(first, next));
                     continue;
                 }
                 Change::Accepted(sealed) => (false, sealed),

@@ -1,11 +1,12 @@
 //! Content on its way in: in memory while it is small, in a temporary file as soon as it isn't.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -32,9 +33,11 @@ pub(crate) struct Files {
     min_free: u64,
     /// Whether what is written is encrypted.
     seals: bool,
-    /// Begins the names of this run: the sweep leaves them alone, whatever the clock says.
+    /// Begins the names of this run.
     run: [u8; 6],
     counter: AtomicU64,
+    /// Names that a sweep must leave alone: no commit has spoken about them yet.
+    staged: Arc<Mutex<HashSet<uuid::Uuid>>>,
 }
 
 impl Files {
@@ -48,6 +51,7 @@ impl Files {
             seals,
             run,
             counter: AtomicU64::new(0),
+            staged: Arc::default(),
         }
     }
 
@@ -85,10 +89,6 @@ impl Files {
         uuid::Builder::from_random_bytes(octets).into_uuid()
     }
 
-    fn of_this_run(&self, name: uuid::Uuid) -> bool {
-        name.as_bytes().starts_with(&self.run)
-    }
-
     /// Whether less than the reserve would be left.
     pub(crate) fn room(&self) -> Result<(), StoreError> {
         let free = fs2::available_space(&self.root).map_err(io("asking for free space"))?;
@@ -106,8 +106,10 @@ impl Files {
         let key = if self.seals { Some(Secret::random().map_err(vault_fault)?) } else { None };
         let name = self.name();
         let path = self.root.join("content").join("tmp").join(name.to_string());
-        let file = File::create_new(&path).map_err(io("staging content"))?;
-        let mut staged = StagedFile { path, name, kept: false, key: None };
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        let among = Arc::clone(&self.staged);
+        let mut staged = StagedFile { path, name, kept: false, key: None, among };
+        let file = File::create_new(&staged.path).map_err(io("staging content"))?;
         let sink = match &key {
             None => Sink::Plain(file),
             Some(key) => Sink::Sealed(ChunkWriter::new(file, key, name).map_err(io("staging content"))?),
@@ -151,28 +153,24 @@ impl Files {
         write().map_err(io("keeping content"))
     }
 
-    /// Removes what earlier runs left behind: temporary files, and files that no record names
-    /// according to `named`. Gives how many went.
-    pub(crate) fn sweep(&self, mut named: impl FnMut(uuid::Uuid) -> bool) -> std::io::Result<u64> {
+    /// Files in `content/tmp` (`None`) or in a folder of content files that nobody is staging: whether
+    /// a record names them is for the caller to find out, after this. What is not ours by name is left
+    /// out: somebody put it there.
+    pub(crate) fn idle(&self, octet: Option<u8>) -> std::io::Result<Vec<(uuid::Uuid, PathBuf)>> {
         let content = self.root.join("content");
-        let mut gone = 0;
-        for entry in std::fs::read_dir(content.join("tmp"))? {
-            gone += self.remove(&entry?.path(), |_| false);
+        let folder = match octet {
+            None => content.join("tmp"),
+            Some(octet) => content.join("files").join(format!("{octet:02x}")),
+        };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<uuid::Uuid>().ok());
+            found.extend(name.map(|name| (name, path)));
         }
-        for octet in 0..=u8::MAX {
-            for entry in std::fs::read_dir(content.join("files").join(format!("{octet:02x}")))? {
-                gone += self.remove(&entry?.path(), &mut named);
-            }
-        }
-        Ok(gone)
-    }
-
-    fn remove(&self, path: &Path, mut named: impl FnMut(uuid::Uuid) -> bool) -> u64 {
-        let name = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<uuid::Uuid>().ok());
-        // Files that are not ours by name stay: somebody put them there.
-        let Some(name) = name else { return 0 };
-        let stays = self.of_this_run(name) || named(name);
-        u64::from(!stays && std::fs::remove_file(path).is_ok())
+        let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        found.retain(|(name, _)| !staged.contains(name));
+        Ok(found)
     }
 }
 

@@ -17,7 +17,17 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// Adds the next commit's step.
-    pub(crate) fn push(&mut self, step: Step) {
+    pub(crate) fn push(&mut self, mut step: Step) {
+        if let Step::Forget { id, old, .. } = &mut step
+            && let Some(earlier) = self.by_id.remove(id).and_then(|at| self.list.get_mut(at))
+        {
+            // Of a message that comes and goes within one batch nothing but its number is left.
+            if let Step::Record { old: before, .. } = earlier {
+                *old = before.take();
+            }
+            *earlier = step;
+            return;
+        }
         if let Step::Record { new, place, .. } = &step {
             let earlier = self.by_id.get(&new.id).and_then(|at| self.list.get_mut(*at));
             if let Some(Step::Record { new: last, place: lies, .. }) = earlier {

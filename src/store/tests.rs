@@ -2,8 +2,10 @@
 
 mod crash;
 mod fixture;
+mod keeping;
 mod model;
 mod ports;
 mod proof;
 mod records;
 mod sealed;
+mod sealed_keeping;

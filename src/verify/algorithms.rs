@@ -13,6 +13,14 @@ pub(crate) const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
 pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 /// The transform that takes the signature itself out.
 pub(crate) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+/// The transform that filters a node-set by an XPath expression.
+pub(crate) const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
+/// The namespace of RFC 9231's parameters of RSASSA-PSS.
+pub(crate) const PSS: &str = "http://www.w3.org/2007/05/xmldsig-more#";
+/// The mask generation function of RSASSA-PSS (RFC 9231, section 2.3.9).
+pub(crate) const MGF1: &str = "http://www.w3.org/2007/05/xmldsig-more#MGF1";
+/// The type of a reference to XAdES' signed properties (EN 319 132-1, section 4.4.2).
+pub(crate) const SIGNED_PROPERTIES: &str = "http://uri.etsi.org/01903#SignedProperties";
 
 impl Canonicalisation {
     /// All of the profile.
@@ -96,8 +104,12 @@ pub(crate) enum Scheme {
     Pkcs1,
     /// RSASSA-PSS with MGF1 of the same hash and a salt as long as the hash.
     Pss,
+    /// The same, its parameters written out (RFC 9231, section 2.3.9).
+    PssParameters,
     /// ECDSA, `r` and `s` side by side.
     Ecdsa,
+    /// Ed25519 (RFC 9231, section 2.3.12); its hash is always SHA-512.
+    Ed25519,
 }
 
 /// A signature method.
@@ -117,17 +129,24 @@ impl SignatureMethod {
             (Scheme::Pss, Hash::Sha256) => "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",
             (Scheme::Pss, Hash::Sha384) => "http://www.w3.org/2007/05/xmldsig-more#sha384-rsa-MGF1",
             (Scheme::Pss, Hash::Sha512) => "http://www.w3.org/2007/05/xmldsig-more#sha512-rsa-MGF1",
+            (Scheme::PssParameters, _) => "http://www.w3.org/2007/05/xmldsig-more#rsa-pss",
+            (Scheme::Ed25519, _) => "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519",
             (Scheme::Ecdsa, Hash::Sha256) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
             (Scheme::Ecdsa, Hash::Sha384) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
             (Scheme::Ecdsa, Hash::Sha512) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
         }
     }
 
-    /// The one with this URI.
+    /// The one with this URI; the parameters of [`Scheme::PssParameters`] are their defaults.
     pub(crate) fn from_uri(uri: &str) -> Option<Self> {
+        const LONE: [SignatureMethod; 2] = [
+            SignatureMethod { scheme: Scheme::PssParameters, hash: Hash::Sha256 },
+            SignatureMethod { scheme: Scheme::Ed25519, hash: Hash::Sha512 },
+        ];
         [Scheme::Pkcs1, Scheme::Pss, Scheme::Ecdsa]
             .into_iter()
             .flat_map(|scheme| Hash::ALL.into_iter().map(move |hash| Self { scheme, hash }))
+            .chain(LONE)
             .find(|method| method.uri() == uri)
     }
 }
@@ -141,6 +160,8 @@ pub(crate) struct Plan {
     pub(crate) prefixes: Vec<String>,
     /// The digest.
     pub(crate) hash: Hash,
+    /// The id of XAdES' signed properties, to which nothing else may answer.
+    pub(crate) properties: Option<String>,
 }
 
 impl Plan {
@@ -167,14 +188,28 @@ impl Plan {
         let (hash, end) = quoted(window, at, b"Algorithm")?;
         let list = quoted(window, at, b"PrefixList").filter(|(_, stop)| *stop < end);
         let prefixes = list.map(|(list, _)| prefix_list(list)).unwrap_or_default();
-        Some(Self { method, prefixes, hash: Hash::from_uri(hash)? })
+        let properties = properties(window);
+        Some(Self { method, prefixes, hash: Hash::from_uri(hash)?, properties })
     }
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { method: Canonicalisation::Exclusive, prefixes: Vec::new(), hash: Hash::Sha256 }
+        Self {
+            method: Canonicalisation::Exclusive,
+            prefixes: Vec::new(),
+            hash: Hash::Sha256,
+            properties: None,
+        }
     }
+}
+
+/// The id that the reference to signed properties names.
+fn properties(window: &[u8]) -> Option<String> {
+    let at = memchr::memmem::find(window, SIGNED_PROPERTIES.as_bytes())?;
+    let tag = memchr::memrchr(b'<', window.get(..at)?)?;
+    let (uri, _) = quoted(window, tag, b"URI")?;
+    uri.strip_prefix('#').map(str::to_owned)
 }
 
 /// The next value of the attribute after `from`, and where it ends.
@@ -209,6 +244,10 @@ mod tests {
             assert_eq!(Hash::from_uri(hash.uri()), Some(hash));
             let method = SignatureMethod { scheme: Scheme::Pss, hash };
             assert_eq!(SignatureMethod::from_uri(method.uri()), Some(method));
+        }
+        for lone in ["2007/05/xmldsig-more#rsa-pss", "2021/04/xmldsig-more#eddsa-ed25519"] {
+            let uri = format!("http://www.w3.org/{lone}");
+            assert_eq!(SignatureMethod::from_uri(&uri).unwrap().uri(), uri);
         }
         for weak in ["rsa-sha1", "hmac-sha1", "dsa-sha1"] {
             assert_eq!(SignatureMethod::from_uri(&format!("{DSIG}{weak}")), None);

@@ -14,6 +14,19 @@ fn parse<'c>(der: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Refusal
     })
 }
 
+/// From when until when it is valid, seconds since 1970; `None` when it can't be read.
+pub(crate) fn validity(der: &CertificateDer<'_>) -> Option<(u64, u64)> {
+    let certificate = parse(der).ok()?;
+    let second = |at: i64| u64::try_from(at).unwrap_or(0);
+    let validity = certificate.validity();
+    Some((second(validity.not_before.timestamp()), second(validity.not_after.timestamp())))
+}
+
+/// DER of its issuer's name.
+pub(crate) fn issuer(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    Some(parse(der).ok()?.issuer().as_raw().to_vec())
+}
+
 /// Whether the key usage, where there is one, allows to sign data (RFC 5280, section 4.2.1.3).
 ///
 /// # Errors

@@ -9,17 +9,18 @@ use super::keys::{self, Kind};
 use super::sign::{Hash, Profile, SignError, Signer};
 
 /// The names of the methods, and what they are.
-const METHODS: [(&str, SignatureMethod); 4] = [
+const METHODS: [(&str, SignatureMethod); 5] = [
     ("rsa-pkcs1-sha256", SignatureMethod { scheme: Scheme::Pkcs1, hash: Hash::Sha256 }),
     ("ecdsa-sha256", SignatureMethod { scheme: Scheme::Ecdsa, hash: Hash::Sha256 }),
     ("ecdsa-sha384", SignatureMethod { scheme: Scheme::Ecdsa, hash: Hash::Sha384 }),
     ("ecdsa-sha512", SignatureMethod { scheme: Scheme::Ecdsa, hash: Hash::Sha512 }),
+    ("ed25519", SignatureMethod { scheme: Scheme::Ed25519, hash: Hash::Sha512 }),
 ];
 
 /// A signature apart from what it signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detached {
-    /// `rsa-pkcs1-sha256`, `ecdsa-sha256`, `ecdsa-sha384` or `ecdsa-sha512`.
+    /// `rsa-pkcs1-sha256`, `ecdsa-sha256`, `ecdsa-sha384`, `ecdsa-sha512` or `ed25519`.
     pub method: &'static str,
     /// Its value.
     pub value: Vec<u8>,
@@ -37,7 +38,7 @@ impl Signer {
         let value = self.value(method, octets)?;
         let value = match method.scheme {
             Scheme::Ecdsa => keys::ecdsa_der(&value, value.len() / 2).ok_or_else(unusable)?,
-            Scheme::Pkcs1 | Scheme::Pss => value,
+            _ => value,
         };
         Ok(Detached { method: name, value })
     }

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     P384,
     /// On the curve P-521.
     P521,
+    /// Ed25519 (RFC 8410).
+    Ed25519,
     /// None of the profile.
     Other,
 }
@@ -34,14 +36,18 @@ impl Kind {
             Self::P256 => 32,
             Self::P384 => 48,
             Self::P521 => 66,
-            Self::Rsa(_) | Self::Other => 0,
+            Self::Rsa(_) | Self::Ed25519 | Self::Other => 0,
         }
     }
 
     pub(super) fn fits(self, scheme: Scheme) -> bool {
         match self {
-            Self::Rsa(bits) => matches!(scheme, Scheme::Pkcs1 | Scheme::Pss) && (2048..=8192).contains(&bits),
+            Self::Rsa(bits) => {
+                matches!(scheme, Scheme::Pkcs1 | Scheme::Pss | Scheme::PssParameters)
+                    && (2048..=8192).contains(&bits)
+            }
             Self::P256 | Self::P384 | Self::P521 => scheme == Scheme::Ecdsa,
+            Self::Ed25519 => scheme == Scheme::Ed25519,
             Self::Other => false,
         }
     }
@@ -50,6 +56,9 @@ impl Kind {
 /// The kind of key in a SubjectPublicKeyInfo.
 pub(crate) fn kind(spki: &[u8]) -> Kind {
     let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(spki) else { return Kind::Other };
+    if spki.algorithm.algorithm.to_id_string() == "1.3.101.112" {
+        return Kind::Ed25519;
+    }
     match spki.parsed() {
         Ok(PublicKey::RSA(key)) => {
             let modulus = key.modulus;
@@ -75,7 +84,9 @@ pub(super) fn algorithm(
     kind: Kind,
     method: SignatureMethod,
 ) -> Option<&'static dyn SignatureVerificationAlgorithm> {
-    Some(match (kind, method.scheme, method.hash) {
+    let scheme = if method.scheme == Scheme::PssParameters { Scheme::Pss } else { method.scheme };
+    Some(match (kind, scheme, method.hash) {
+        (Kind::Ed25519, Scheme::Ed25519, _) => algs::ED25519,
         (Kind::Rsa(_), Scheme::Pkcs1, Hash::Sha256) => algs::RSA_PKCS1_2048_8192_SHA256,
         (Kind::Rsa(_), Scheme::Pkcs1, Hash::Sha384) => algs::RSA_PKCS1_2048_8192_SHA384,
         (Kind::Rsa(_), Scheme::Pkcs1, Hash::Sha512) => algs::RSA_PKCS1_2048_8192_SHA512,
@@ -125,15 +136,16 @@ pub(crate) fn candidates<'c>(
         return Ok(fitting);
     }
     let weak = |kind: &Kind| matches!(kind, Kind::Rsa(_) | Kind::Other);
+    let rsa = !matches!(method.scheme, Scheme::Ecdsa | Scheme::Ed25519);
     Err(if kinds.is_empty() {
         Refusal::new(
             Code::SignatureWrong,
             "no certificate of the signature can be read; send X.509 v3 in DER, base64",
         )
-    } else if kinds.iter().any(weak) && method.scheme != Scheme::Ecdsa || kinds.contains(&Kind::Other) {
+    } else if kinds.iter().any(weak) && rsa || kinds.contains(&Kind::Other) {
         Refusal::new(
             Code::SignatureWeak,
-            "the signer's key is outside the profile; use RSA of 2048 to 8192 bits or ECDSA on P-256, P-384 or P-521",
+            "the signer's key is outside the profile; use RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519",
         )
     } else {
         Refusal::new(

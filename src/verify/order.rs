@@ -67,7 +67,7 @@ impl Verifier {
         let proof = match order.policy.signature {
             Demand::None => waived(&order),
             Demand::IfPresent if !signed => waived(&order),
-            _ => Proof::Signed(authenticate(document, limits, passed, plan, trust, now)?.signer),
+            _ => Proof::Signed(authenticate(document, limits, passed, plan, trust, now)?),
         };
         let attachments = covered(&proof, declared, order.attachments)?;
         let check = match order.policy.schema {

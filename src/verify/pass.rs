@@ -51,6 +51,8 @@ pub(crate) struct Passed<'d, 'r> {
     pub(crate) picker: Option<Result<Picker<'r>, Refusal>>,
     /// The one signature, `None` when there is none.
     pub(crate) signature: Option<Found<'d>>,
+    /// How many elements have the id of the signed properties that the plan names.
+    pub(crate) properties: usize,
     /// Why the signatures' places are wrong: doubled, or not children of the root.
     pub(crate) misplaced: Option<Refusal>,
     /// Ids of the root that stand at other elements too, each once.
@@ -68,6 +70,9 @@ struct Pass<'d, 'r, 'p> {
     rules: Option<&'r Rules>,
     picker: Option<Result<Picker<'r>, Refusal>>,
     canonical: Option<Canonicaliser<'p, Hasher>>,
+    /// The id of signed properties to count.
+    counted: Option<&'p str>,
+    properties: usize,
     root: Option<Root>,
     signature: Option<Found<'d>>,
     /// Depth of the signature that the pass is inside of; 0 outside.
@@ -93,6 +98,8 @@ pub(crate) fn pass<'d, 'r>(
         rules,
         picker: None,
         canonical: plan.map(|p| Canonicaliser::new(p.method, &p.prefixes, false, Hasher::new(p.hash))),
+        counted: plan.and_then(|p| p.properties.as_deref()),
+        properties: 0,
         root: None,
         signature: None,
         inside: 0,
@@ -115,6 +122,7 @@ pub(crate) fn pass<'d, 'r>(
         root,
         picker: pass.picker,
         signature: pass.signature,
+        properties: pass.properties,
         misplaced: pass.misplaced,
         doubled_ids: pass.doubled_ids,
         outer_instruction: pass.outer_instruction,
@@ -178,10 +186,12 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         let namespace = walk.namespaces.uri(walk.element.binding);
         self.picker = self.rules.map(|rules| rules.picker(namespace, walk.element.local));
         let inherited = |attribute: &&super::walk::Attribute<'d>| attribute.binding == XML_BINDING;
+        let ids: Vec<String> = walk.attributes.iter().filter_map(id_of).map(Cow::into_owned).collect();
+        self.properties += ids.iter().filter(|id| Some(id.as_str()) == self.counted).count();
         self.root = Some(Root {
             qname: walk.element.qname.to_owned(),
             namespace: namespace.to_owned(),
-            ids: walk.attributes.iter().filter_map(id_of).map(Cow::into_owned).collect(),
+            ids,
             inherited: walk
                 .attributes
                 .iter()
@@ -193,11 +203,12 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         });
     }
 
-    /// Looks for ids of the root at another element.
+    /// Looks for ids of the root at another element, and counts that of the signed properties.
     #[inline]
     fn ids(&mut self, walk: &Walk<'d>) {
         for attribute in &walk.attributes {
             let Some(id) = id_of(attribute) else { continue };
+            self.properties += usize::from(self.counted == Some(&*id));
             let known = self.root.as_ref().is_some_and(|root| root.ids.iter().any(|own| *own == id));
             if known && !self.doubled_ids.iter().any(|(other, _)| *other == id) {
                 let reason = "this id is also the root's, to which the signature refers; ids must be unique";

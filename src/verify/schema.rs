@@ -1,27 +1,21 @@
-//! Schema validation, behind a small wall: the validator will be replaced.
+//! Schema validation: which sets there are, and which of them a message belongs to. The validator itself is `xsd`.
 //!
 //! A schema set is a folder with XSD files, an OASIS XML catalog `catalog.xml` and, if it likes,
 //! Genericode lists under `codelists/`. All files are read and compiled once, when the set is
 //! loaded; after that no file is opened, and there is no network code at all: what a document names
 //! in `xsi:schemaLocation` is never looked at.
-//!
-//! The validator is fastxml (one pass, no tree). What it is known to let pass is checked in an own
-//! pass ([`scan`]): elements that carry a namespace where the schema has them without, and codes
-//! that are not in their list.
 
 mod catalog;
 mod codes;
+mod listing;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mutations;
-mod scan;
 mod set;
 mod sources;
-mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
-mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -98,6 +92,6 @@ impl Schemas {
                  gateway knows, or have its operator add the schema set",
             ));
         };
-        set.check(octets, namespace)
+        set.check(octets)
     }
 }

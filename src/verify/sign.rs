@@ -1,23 +1,26 @@
 //! Makes the signatures that the gateway's profile asks for.
 
+mod key;
+mod xades;
+
 use std::fmt::Write as _;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaSignatureEncoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::domain::Timestamp;
 use crate::error::{Code, Refusal};
 
 use super::Limits;
-use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan, Scheme, SignatureMethod};
+use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan, SignatureMethod};
 use super::document::Document;
-use super::keys::{self, Kind};
-use super::pass::{Passed, pass};
+use super::keys;
+use super::pass::{Found, Passed, pass};
+use key::Key;
+use xades::Xades;
 
 /// What to sign with which algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,17 @@ impl Default for Profile {
     fn default() -> Self {
         Self { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false }
     }
+}
+
+/// What a signature may have besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// XAdES B-B: the time that the signer says it has signed at.
+    pub xades: Option<Timestamp>,
+    /// RSASSA-PSS with its parameters written out (RFC 9231, section 2.3.9).
+    pub pss_parameters: bool,
+    /// Refer to the root by its id (`Id`, `ID`, `id` or `xml:id`) instead of by `URI=""`.
+    pub by_id: bool,
 }
 
 /// The canonicalisations of the profile.
@@ -87,30 +101,9 @@ pub struct Signer {
     key: Key,
 }
 
-enum Key {
-    Rsa(RsaKeyPair),
-    /// Signing for each hash that the curve allows.
-    Ecdsa(Vec<(Hash, EcdsaKeyPair)>),
-}
-
-type Curve = (Kind, &'static [(Hash, &'static EcdsaSigningAlgorithm)]);
-
-static CURVES: [Curve; 3] = [
-    (Kind::P256, &[(Hash::Sha256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING)]),
-    (Kind::P384, &[(Hash::Sha384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING)]),
-    (
-        Kind::P521,
-        &[
-            (Hash::Sha512, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
-            (Hash::Sha256, &signature::ECDSA_P521_SHA256_FIXED_SIGNING),
-            (Hash::Sha384, &signature::ECDSA_P521_SHA384_FIXED_SIGNING),
-        ],
-    ),
-];
-
 impl Signer {
     /// From a PEM certificate (chain, the signer's own first) and a PEM private key (PKCS#8,
-    /// PKCS#1 or SEC1): RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521.
+    /// PKCS#1 or SEC1): RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519.
     ///
     /// # Errors
     /// [`SignError::Key`], [`SignError::Certificate`].
@@ -127,17 +120,7 @@ impl Signer {
         let public = &parsed.public_key().subject_public_key.data;
         let der = PrivateKeyDer::from_pem_slice(key)
             .map_err(|why| SignError::Key(format!("no PEM private key can be read: {why}")))?;
-        let key = match kind {
-            Kind::Rsa(bits) if !(2048..=8192).contains(&bits) => {
-                return Err(SignError::Key(format!("RSA with {bits} bits; use 2048 to 8192")));
-            }
-            Kind::Rsa(_) => rsa(&der, public)?,
-            Kind::Other => {
-                let reason = "the certificate's key is neither RSA nor on P-256, P-384 or P-521";
-                return Err(SignError::Certificate(reason.to_owned()));
-            }
-            curve => ecdsa(&der, public, curve)?,
-        };
+        let key = Key::read(&der, public, kind)?;
         Ok(Self { certificates, key })
     }
 
@@ -153,10 +136,20 @@ impl Signer {
     /// # Errors
     /// [`SignError::Document`].
     pub fn sign(&self, document: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
+        self.sign_as(document, profile, Form::default())
+    }
+
+    /// The same in another form.
+    ///
+    /// # Errors
+    /// [`SignError::Document`].
+    pub fn sign_as(&self, document: &[u8], profile: Profile, form: Form) -> Result<Vec<u8>, SignError> {
         // The signature is the signer's own addition: the receiver's limits are not known here.
         let limits = Limits::default();
-        let method = self.method(profile);
-        let mut plan = Plan { method: profile.canonicalisation, prefixes: Vec::new(), hash: profile.hash };
+        let xades = form.xades.map(|at| Xades::new(at, self.certificate(), profile));
+        let properties = xades.as_ref().map(Xades::id);
+        let mut plan =
+            Plan { method: profile.canonicalisation, prefixes: Vec::new(), hash: profile.hash, properties };
         let checked = Document::check(document, &limits)?;
         let mut passed = pass(checked, &limits, None, Some(&plan))?;
         if !passed.uncovered.is_empty() {
@@ -169,81 +162,88 @@ impl Signer {
             return Err(Refusal::new(Code::NotCovered, reason).into());
         }
         let digest = passed.digest.as_ref().map(|digest| STANDARD.encode(digest)).unwrap_or_default();
-        let (head, tail) = self.element(profile, method, &plan.prefixes, &digest);
-        let unsigned = insert(checked, &passed, &format!("{head}{tail}"));
-        // SignedInfo is canonicalised where it stands, as the verifier will see it.
-        let value = self.value(method, &signed_info(&unsigned, profile)?)?;
-        Ok(insert(checked, &passed, &format!("{head}{}{tail}", STANDARD.encode(value))))
-    }
-
-    pub(super) fn method(&self, profile: Profile) -> SignatureMethod {
-        match &self.key {
-            Key::Rsa(_) if profile.pss => SignatureMethod { scheme: Scheme::Pss, hash: profile.hash },
-            Key::Rsa(_) => SignatureMethod { scheme: Scheme::Pkcs1, hash: profile.hash },
-            Key::Ecdsa(pairs) => {
-                let wanted = pairs.iter().find(|(hash, _)| *hash == profile.hash).or(pairs.first());
-                SignatureMethod {
-                    scheme: Scheme::Ecdsa,
-                    hash: wanted.map_or(profile.hash, |(hash, _)| *hash),
-                }
+        let method = self.key.method(profile, form);
+        let uri = match (form.by_id, passed.root.ids.first()) {
+            (false, _) => String::new(),
+            (true, Some(id)) => format!("#{id}"),
+            (true, None) => {
+                let reason = "the root has no id to refer to; give it one, or refer with URI=\"\"";
+                return Err(Refusal::new(Code::NotCovered, reason).into());
             }
-        }
+        };
+        let whole = |properties: &str, value: &str| {
+            let (head, tail) = self.element(profile, method, (&plan.prefixes, &digest, &uri), xades.as_ref());
+            insert(checked, &passed, &format!("{}{properties}{}{value}{tail}", head.0, head.1))
+        };
+        // Properties and SignedInfo are canonicalised where they stand, as the verifier will see them.
+        let properties = match &xades {
+            None => String::new(),
+            Some(xades) => {
+                let draft = whole(&xades.reference(""), "");
+                xades.reference(&STANDARD.encode(xades.digest(&draft)?))
+            }
+        };
+        let value = self.key.sign(method, &signed_info(&whole(&properties, ""), profile)?)?;
+        Ok(whole(&properties, &STANDARD.encode(value)))
     }
 
-    /// The signature element, before and after its value.
+    /// What it signs with.
+    pub(super) fn method(&self, profile: Profile) -> SignatureMethod {
+        self.key.method(profile, Form::default()).0
+    }
+
+    /// The value of a signature over octets.
+    pub(super) fn value(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.key.sign(key::Method(method), message)
+    }
+
+    /// The signature element: up to where a second reference may stand, from there up to its value,
+    /// and what comes behind it.
     fn element(
         &self,
         profile: Profile,
-        method: SignatureMethod,
-        prefixes: &[String],
-        digest: &str,
-    ) -> (String, String) {
+        method: key::Method,
+        (prefixes, digest, uri): (&[String], &str, &str),
+        xades: Option<&Xades>,
+    ) -> ((String, String), String) {
         let canonicalisation = profile.canonicalisation.uri();
         let transform = transform(canonicalisation, prefixes);
+        let (id, reference) = xades.map(Xades::ids).unwrap_or_default();
         let head = format!(
-            "<ds:Signature xmlns:ds=\"{DSIG}\"><ds:SignedInfo>\
-             <ds:CanonicalizationMethod Algorithm=\"{canonicalisation}\"/>\
-             <ds:SignatureMethod Algorithm=\"{}\"/>\
-             <ds:Reference URI=\"\"><ds:Transforms><ds:Transform Algorithm=\"{ENVELOPED}\"/>\
+            "<ds:Signature xmlns:ds=\"{DSIG}\"{id}><ds:SignedInfo>\
+             <ds:CanonicalizationMethod Algorithm=\"{canonicalisation}\"/>{}\
+             <ds:Reference{reference} URI=\"{uri}\"><ds:Transforms><ds:Transform Algorithm=\"{ENVELOPED}\"/>\
              {transform}</ds:Transforms>\
              <ds:DigestMethod Algorithm=\"{}\"/><ds:DigestValue>{digest}</ds:DigestValue>\
-             </ds:Reference></ds:SignedInfo><ds:SignatureValue>",
-            method.uri(),
+             </ds:Reference>",
+            method.element(),
             profile.hash.uri(),
         );
         let mut tail = "</ds:SignatureValue><ds:KeyInfo><ds:X509Data>".to_owned();
         for certificate in &self.certificates {
             let _ = write!(tail, "<ds:X509Certificate>{}</ds:X509Certificate>", STANDARD.encode(certificate));
         }
-        tail.push_str("</ds:X509Data></ds:KeyInfo></ds:Signature>");
-        (head, tail)
+        tail.push_str("</ds:X509Data></ds:KeyInfo>");
+        tail.push_str(&xades.map(Xades::object).unwrap_or_default());
+        tail.push_str("</ds:Signature>");
+        ((head, "</ds:SignedInfo><ds:SignatureValue>".to_owned()), tail)
     }
+}
 
-    pub(super) fn value(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        let random = SystemRandom::new();
-        let failed = |_| SignError::Key("the key can't sign".to_owned());
-        match &self.key {
-            Key::Rsa(pair) => {
-                let encoding: &'static RsaSignatureEncoding = match (method.scheme, method.hash) {
-                    (Scheme::Pss, Hash::Sha256) => &signature::RSA_PSS_SHA256,
-                    (Scheme::Pss, Hash::Sha384) => &signature::RSA_PSS_SHA384,
-                    (Scheme::Pss, Hash::Sha512) => &signature::RSA_PSS_SHA512,
-                    (_, Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
-                    (_, Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
-                    (_, Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
-                };
-                let mut value = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &random, message, &mut value).map_err(failed)?;
-                Ok(value)
-            }
-            Key::Ecdsa(pairs) => {
-                let pair = pairs.iter().find(|(hash, _)| *hash == method.hash);
-                let Some((_, pair)) = pair else {
-                    return Err(SignError::Key("the curve does not sign with this hash".to_owned()));
-                };
-                Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec())
-            }
-        }
+#[cfg(test)]
+impl Signer {
+    /// As [`Signer::sign`], with other transforms written down than those that the digest is made with.
+    pub(crate) fn sign_transforms(&self, document: &[u8], transforms: &str) -> String {
+        let profile = Profile::default();
+        let signed = String::from_utf8(self.sign(document, profile).unwrap()).unwrap();
+        let from = signed.find("<ds:Transforms>").unwrap() + "<ds:Transforms>".len();
+        let to = signed.find("</ds:Transforms>").unwrap();
+        let unsigned = format!("{}{transforms}{}", &signed[..from], &signed[to..]);
+        let method = self.key.method(profile, Form::default());
+        let value = self.key.sign(method, &signed_info(unsigned.as_bytes(), profile).unwrap()).unwrap();
+        let from = unsigned.find("<ds:SignatureValue>").unwrap() + "<ds:SignatureValue>".len();
+        let to = unsigned.find("</ds:SignatureValue>").unwrap();
+        format!("{}{}{}", &unsigned[..from], STANDARD.encode(value), &unsigned[to..])
     }
 }
 
@@ -259,42 +259,6 @@ fn transform(uri: &str, prefixes: &[String]) -> String {
          </ds:Transform>",
         list.join(" ")
     )
-}
-
-fn rsa(der: &PrivateKeyDer<'_>, public: &[u8]) -> Result<Key, SignError> {
-    let pair = match der {
-        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
-        _ => return Err(SignError::Key("the certificate's key is RSA, the private key is not".to_owned())),
-    };
-    let pair = pair.map_err(|why| SignError::Key(format!("it can't be used as an RSA key: {why}")))?;
-    if pair.public_key().as_ref() == public { Ok(Key::Rsa(pair)) } else { Err(other_key()) }
-}
-
-fn ecdsa(der: &PrivateKeyDer<'_>, public: &[u8], kind: Kind) -> Result<Key, SignError> {
-    let mut pairs = Vec::new();
-    for (hash, algorithm) in CURVES.iter().filter(|(curve, _)| *curve == kind).flat_map(|(_, list)| *list) {
-        let pair = match der {
-            PrivateKeyDer::Sec1(der) => EcdsaKeyPair::from_private_key_der(algorithm, der.secret_sec1_der()),
-            PrivateKeyDer::Pkcs8(der) => EcdsaKeyPair::from_pkcs8(algorithm, der.secret_pkcs8_der()),
-            _ => {
-                return Err(SignError::Key(
-                    "the certificate's key is on a curve, the private key is not".to_owned(),
-                ));
-            }
-        };
-        let pair =
-            pair.map_err(|why| SignError::Key(format!("it is not on the certificate's curve: {why}")))?;
-        if pair.public_key().as_ref() != public {
-            return Err(other_key());
-        }
-        pairs.push((*hash, pair));
-    }
-    Ok(Key::Ecdsa(pairs))
-}
-
-fn other_key() -> SignError {
-    SignError::Key("it does not belong to the certificate; give the key of the first certificate".to_owned())
 }
 
 /// The document with `element` as the root's last child.
@@ -318,8 +282,11 @@ fn insert(document: Document<'_>, passed: &Passed<'_, '_>, element: &str) -> Vec
     out
 }
 
-/// The canonical `SignedInfo` of the document that has just been given a signature.
-fn signed_info(octets: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
+/// Shows the signature that a document has just been given.
+fn with_signature<T>(
+    octets: &[u8],
+    look: impl FnOnce(Document<'_>, &Limits, &Passed<'_, '_>, &Found<'_>) -> Result<T, Refusal>,
+) -> Result<T, SignError> {
     let usual = Limits::default();
     let limits = Limits { octets: usize::MAX, elements: usize::MAX, depth: usual.depth + 8, ..usual };
     let document = Document::check(octets, &limits)?;
@@ -327,13 +294,13 @@ fn signed_info(octets: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
     let Some(found) = &passed.signature else {
         return Err(Refusal::new(Code::SignatureMissing, "the signature has no place in the document").into());
     };
-    let canonical = super::signature::canonical_signed_info(
-        document,
-        &limits,
-        found,
-        &passed.root,
-        profile.canonicalisation,
-        &[],
-    )?;
-    Ok(canonical)
+    Ok(look(document, &limits, &passed, found)?)
+}
+
+/// The canonical `SignedInfo` of the document that has just been given a signature.
+fn signed_info(octets: &[u8], profile: Profile) -> Result<Vec<u8>, SignError> {
+    with_signature(octets, |document, limits, passed, found| {
+        let method = profile.canonicalisation;
+        super::signature::canonical_signed_info(document, limits, found, &passed.root, method, &[])
+    })
 }

@@ -1,8 +1,14 @@
 //! The signature element: read strictly after the schema of XML Signature 1.1 and held to the
 //! profile, before anything is computed.
 
+mod info;
+mod key_info;
+pub(crate) mod named;
+pub(crate) mod properties;
 mod reader;
+pub(crate) mod select;
 
+use crate::domain::Note;
 use crate::error::{Code, Refusal};
 
 use super::Limits;
@@ -12,7 +18,10 @@ use super::document::Document;
 use super::pass::{Found, Root};
 use super::sign::{Canonicalisation, Hash};
 use super::walk::{Node, Walk};
+use named::Named;
+use properties::{Properties, Target, XADES};
 use reader::Reader;
+use select::Filter;
 
 /// What a signature element of the profile says.
 #[derive(Debug)]
@@ -33,6 +42,14 @@ pub(crate) struct Signature {
     pub(crate) value: Vec<u8>,
     /// The certificates, DER, as they stand.
     pub(crate) certificates: Vec<Vec<u8>>,
+    /// What else is said about the signer's certificate.
+    pub(crate) named: Vec<Named>,
+    /// A filter that keeps the document if it selects anything in it.
+    pub(crate) filter: Option<Filter>,
+    /// The signed properties of XAdES, with the reference to them.
+    pub(crate) properties: Option<(Target, Properties)>,
+    /// What came along and is not looked at.
+    pub(crate) notes: Vec<Note>,
 }
 
 /// Reads the signature.
@@ -50,7 +67,7 @@ pub(crate) fn read(
     let mut reader = Reader { walk };
     reader.walk.next()?;
     reader.attributes(&["Id"])?;
-    let mut draft = Draft::default();
+    let mut draft = Draft { id: reader.value_of("Id"), ..Draft::default() };
     reader.expect("SignedInfo")?;
     reader.signed_info(&mut draft)?;
     reader.expect("SignatureValue")?;
@@ -60,11 +77,19 @@ pub(crate) fn read(
         return Err(reader.walk.refuse(Code::SignatureWrong, "SignatureValue is empty; sign the document"));
     }
     while reader.child()? {
-        if draft.key_info || !reader.walk.is(DSIG, "KeyInfo") {
+        let late = draft.properties.is_some();
+        if reader.walk.is(DSIG, "KeyInfo") && !draft.key_info && !late {
+            draft.key_info = true;
+            reader.key_info(&mut draft)?;
+        } else if reader.walk.is(DSIG, "Object") && !late {
+            reader.object(&mut draft)?;
+        } else {
             return Err(reader.unexpected());
         }
-        draft.key_info = true;
-        reader.key_info(&mut draft)?;
+    }
+    if draft.target.is_some() && draft.properties.is_none() {
+        let reason = "a reference names SignedProperties that the signature does not hold; put them into its ds:Object";
+        return Err(reader.walk.refuse_at(found.range.start, Code::NotCovered, reason));
     }
     if draft.certificates.is_empty() {
         let reason = "the signature carries no certificate; put the signer's into KeyInfo/X509Data";
@@ -73,7 +98,7 @@ pub(crate) fn read(
     draft.finish().ok_or_else(|| reader.walk.refuse(Code::SignatureWrong, "the signature is incomplete"))
 }
 
-/// Canonicalises the `SignedInfo` of a signature. Its ancestors are not in the node-set.
+/// Canonicalises the `SignedInfo` of a signature.
 ///
 /// # Errors
 /// AW-0122 when there is none.
@@ -85,24 +110,64 @@ pub(crate) fn canonical_signed_info(
     method: Canonicalisation,
     prefixes: &[String],
 ) -> Result<Vec<u8>, Refusal> {
+    // It is canonicalised as it stands, so with its comments where the method keeps them.
+    let out = Canonicaliser::new(method, prefixes, true, Vec::with_capacity(2048));
+    canonical(document, limits, found, root, method, out, (2, DSIG, "SignedInfo"))
+}
+
+/// Canonicalises the signed properties of XAdES, as a same-document reference hands them over: without
+/// comments (XML Signature 1.1, section 4.4.3.3).
+///
+/// # Errors
+/// AW-0122 when there are none.
+pub(crate) fn canonical_properties(
+    document: Document<'_>,
+    limits: &Limits,
+    found: &Found<'_>,
+    root: &Root,
+    target: &Target,
+) -> Result<Vec<u8>, Refusal> {
+    let out = Canonicaliser::new(target.method, &target.prefixes, false, Vec::with_capacity(2048));
+    canonical(document, limits, found, root, target.method, out, (4, XADES, "SignedProperties"))
+}
+
+/// Canonicalises one element of a signature by its depth and name; below a child of the signature, only
+/// what its `ds:Object` holds counts. Its ancestors are not in the
+/// node-set, and of them only the document's root has attributes of the `xml` namespace.
+fn canonical(
+    document: Document<'_>,
+    limits: &Limits,
+    found: &Found<'_>,
+    root: &Root,
+    method: Canonicalisation,
+    mut canonical: Canonicaliser<'_, Vec<u8>>,
+    (depth, namespace, local): (usize, &str, &str),
+) -> Result<Vec<u8>, Refusal> {
     let mut walk =
         Walk::fragment(document, limits, found.range.clone(), found.namespaces.clone(), String::new());
     let inherited: Vec<_> = root.inherited.iter().filter(|a| inherits(method, a)).cloned().collect();
-    let mut canonical = Canonicaliser::new(method, prefixes, true, Vec::with_capacity(2048));
-    let mut inside = false;
+    let (mut inside, mut object) = (false, false);
     loop {
         let node = walk.next()?;
+        if node == Node::Start && walk.depth() == 2 {
+            object = walk.is(DSIG, "Object");
+        }
         match node {
             Node::Eof => {
-                return Err(walk.refuse(Code::SignatureWrong, "the signature lacks ds:SignedInfo"));
+                return Err(walk.refuse(Code::SignatureWrong, format!("the signature lacks {local}")));
             }
-            Node::Start if !inside && walk.depth() == 2 && walk.is(DSIG, "SignedInfo") => {
+            Node::Start
+                if !inside
+                    && walk.depth() == depth
+                    && (object || depth == 2)
+                    && walk.is(namespace, local) =>
+            {
                 inside = true;
                 canonical.start(&walk, Some(&inherited));
             }
             _ if inside => {
                 canonical.node(&walk, node);
-                if matches!(node, Node::End(_)) && walk.depth() == 1 {
+                if matches!(node, Node::End(_)) && walk.depth() == depth - 1 {
                     return Ok(canonical.into_inner());
                 }
             }
@@ -114,30 +179,53 @@ pub(crate) fn canonical_signed_info(
 /// What has been read so far.
 #[derive(Default)]
 struct Draft {
+    /// The signature's own.
+    id: Option<String>,
     method: Option<Canonicalisation>,
     prefixes: Vec<String>,
     signing: Option<SignatureMethod>,
     reference: Option<String>,
+    reference_id: Option<String>,
+    filter: Option<Filter>,
+    target: Option<Target>,
+    properties: Option<Properties>,
     transform: Option<Canonicalisation>,
     transform_prefixes: Vec<String>,
     hash: Option<Hash>,
     digest: Vec<u8>,
     value: Vec<u8>,
     certificates: Vec<Vec<u8>>,
+    named: Vec<Named>,
     key_info: bool,
+    notes: Vec<Note>,
 }
 
 impl Draft {
+    fn note(&mut self, note: Note) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     fn finish(self) -> Option<Signature> {
         Some(Signature {
             method: self.method?,
             prefixes: self.prefixes,
             signing: self.signing?,
             reference: self.reference?,
-            plan: Plan { method: self.transform?, prefixes: self.transform_prefixes, hash: self.hash? },
+            plan: Plan {
+                method: self.transform?,
+                prefixes: self.transform_prefixes,
+                hash: self.hash?,
+                properties: self.target.as_ref().map(|target| target.id.clone()),
+            },
             digest: self.digest,
             value: self.value,
             certificates: self.certificates,
+            named: self.named,
+            filter: self.filter,
+            properties: self.target.zip(self.properties),
+            notes: self.notes,
         })
     }
 }

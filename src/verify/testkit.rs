@@ -2,7 +2,8 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256, RsaKeySize,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256,
+    RsaKeySize,
 };
 
 /// The kinds of key of the profile.
@@ -13,10 +14,12 @@ pub enum Key {
     P256,
     P384,
     P521,
+    Ed25519,
 }
 
 impl Key {
-    pub const ALL: [Self; 5] = [Self::Rsa2048, Self::Rsa3072, Self::P256, Self::P384, Self::P521];
+    pub const ALL: [Self; 6] =
+        [Self::Rsa2048, Self::Rsa3072, Self::P256, Self::P384, Self::P521, Self::Ed25519];
 
     pub fn generate(self) -> KeyPair {
         match self {
@@ -24,6 +27,7 @@ impl Key {
             Self::Rsa3072 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072).unwrap(),
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
             Self::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap(),
+            Self::Ed25519 => KeyPair::generate_for(&PKCS_ED25519).unwrap(),
             Self::P521 => KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap(),
         }
     }

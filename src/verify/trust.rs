@@ -4,22 +4,26 @@
 //! checked by rustls-webpki. A signature certificate with an extended key usage must name one
 //! that covers signed data; one with a key usage must allow `digitalSignature` or
 //! `nonRepudiation`. Once any CRL is configured, the signer's certificate must be covered by one
-//! that is in force; the CRLs of intermediate certificates count where they are there.
+//! that is in force; the CRLs of intermediate certificates count where they are there. What happens
+//! where none is there or it is out of date is the operator's policy ([`Revocation`]).
+//!
+//! Chains that were found good are remembered by their certificates, for as long as certificates and
+//! CRLs are in force. The memory belongs to the [`Trust`], and a reload makes a new one: a verdict
+//! never outlives the lists that it was made with.
+
+mod chain;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rustls_pki_types::pem::{PemObject, SectionKind};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyPurposeId, KeyPurposeIdIter,
-    OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
-    UnknownStatusPolicy,
-};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_parser::prelude::FromDer;
 
-use crate::domain::{Digest, SignerInfo, Timestamp};
+use crate::domain::{Digest, Note, SignerInfo, Timestamp};
 use crate::error::{Code, Refusal};
 
 use super::certificate;
@@ -33,17 +37,58 @@ const FILE_OCTETS: u64 = 64 * 1024 * 1024;
 /// as its certificates and the CRLs are in force.
 pub struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
-    crls: Vec<CertRevocationList<'static>>,
-    /// When each CRL was issued, and its end.
-    spans: Vec<(u64, u64)>,
+    /// The newest first.
+    lists: Vec<List>,
+    revocation: Revocation,
     good: Mutex<HashMap<[u8; 32], Good>>,
+}
+
+/// A revocation list.
+struct List {
+    list: CertRevocationList<'static>,
+    /// DER of its issuer's name.
+    issuer: Vec<u8>,
+    /// When it was issued and when the next one is due, seconds since 1970.
+    from: u64,
+    until: u64,
+}
+
+/// What to do about certificates whose revocation is not known for sure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// When CRLs are configured and that of the signer's issuer is missing or out of date.
+    pub unknown: Unknown,
+    /// A list that is older than this is out of date, whatever it says itself.
+    pub max_age: Option<Duration>,
+}
+
+/// What to do about a certificate that may be revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// Refuse it (AW-0134).
+    #[default]
+    Refuse,
+    /// Accept it, and say so wherever the signature is reported. A list that is out of date still
+    /// counts for those it names.
+    Mark,
+}
+
+/// A signer who is trusted.
+#[derive(Clone)]
+pub(crate) struct Trusted {
+    /// Who.
+    pub(crate) signer: SignerInfo,
+    /// When the first certificate of the chain expires.
+    pub(crate) until: Timestamp,
+    /// What deserves a look.
+    pub(crate) notes: Vec<Note>,
 }
 
 /// A chain that was found good.
 #[derive(Clone)]
 struct Good {
-    signer: SignerInfo,
-    /// In force from and until, seconds since 1970.
+    trusted: Trusted,
+    /// The verdict holds from and until, seconds since 1970.
     from: u64,
     until: u64,
 }
@@ -80,7 +125,7 @@ impl Trust {
                     Err(why) => faults.push(format!("{}: {why}", path.display())),
                 }
             }
-            if trust.crls.is_empty() && faults.len() == before {
+            if trust.lists.is_empty() && faults.len() == before {
                 faults.push(format!(
                     "{}: no CRL there; put one into it or leave the setting out",
                     crls.display()
@@ -109,13 +154,24 @@ impl Trust {
     /// Without any anchor: nobody is trusted (where only the form of documents is checked).
     #[must_use]
     pub fn none() -> Self {
-        Self { anchors: Vec::new(), crls: Vec::new(), spans: Vec::new(), good: Mutex::default() }
+        Self {
+            anchors: Vec::new(),
+            lists: Vec::new(),
+            revocation: Revocation::default(),
+            good: Mutex::default(),
+        }
+    }
+
+    /// The same under another policy.
+    #[must_use]
+    pub fn with_revocation(self, revocation: Revocation) -> Self {
+        Self { revocation, good: Mutex::default(), ..self }
     }
 
     /// How many anchors and CRLs it holds.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.anchors.len(), self.crls.len())
+        (self.anchors.len(), self.lists.len())
     }
 
     /// How many were in it.
@@ -151,10 +207,10 @@ impl Trust {
             let begin = second(parsed.last_update().timestamp());
             // webpki asks the first list of an issuer only: the newest goes first, as only it names
             // all that are revoked; of several as new, the one in force longest.
-            let newer = |other: &(u64, u64)| *other < (begin, end);
-            let at = self.spans.iter().position(newer).unwrap_or(self.spans.len());
-            self.spans.insert(at, (begin, end));
-            self.crls.insert(at, list.into());
+            let newer = |other: &List| (other.from, other.until) < (begin, end);
+            let at = self.lists.iter().position(newer).unwrap_or(self.lists.len());
+            let issuer = parsed.issuer().as_raw().to_vec();
+            self.lists.insert(at, List { list: list.into(), issuer, from: begin, until: end });
         }
         Ok(count)
     }
@@ -168,29 +224,31 @@ impl Trust {
         certificates: &[CertificateDer<'_>],
         number: usize,
         now: Timestamp,
-    ) -> Result<SignerInfo, Refusal> {
+    ) -> Result<Trusted, Refusal> {
         let Some(leaf) = certificates.get(number) else {
             return Err(Refusal::new(Code::CertificateMissing, "the signature carries no certificate"));
         };
         let seconds = now.0 / 1000;
         let key = key(certificates, number);
-        if let Some(signer) = self.remembered(&key, seconds) {
-            return Ok(signer);
+        if let Some(trusted) = self.remembered(&key, seconds) {
+            return Ok(trusted);
         }
         let others: Vec<CertificateDer<'_>> =
             certificates.iter().enumerate().filter(|(n, _)| *n != number).map(|(_, c)| c.clone()).collect();
-        self.check(leaf, &others, seconds)?;
+        let (path_until, notes) = chain::Chain::new(self, leaf, &others, seconds)?.check()?;
+        certificate::may_sign(leaf)?;
         let signer = certificate::describe(leaf)?;
+        let trusted = Trusted { signer, until: Timestamp(path_until.saturating_mul(1000)), notes };
         let (from, until) = self.in_force(certificates, seconds);
-        self.remember(key, Good { signer: signer.clone(), from, until });
-        Ok(signer)
+        self.remember(key, Good { trusted: trusted.clone(), from, until });
+        Ok(trusted)
     }
 
-    fn remembered(&self, key: &[u8; 32], seconds: u64) -> Option<SignerInfo> {
+    fn remembered(&self, key: &[u8; 32], seconds: u64) -> Option<Trusted> {
         let good = self.good.lock().ok()?;
         good.get(key)
             .filter(|good| (good.from..good.until).contains(&seconds))
-            .map(|good| good.signer.clone())
+            .map(|good| good.trusted.clone())
     }
 
     fn remember(&self, key: [u8; 32], chain: Good) {
@@ -202,89 +260,28 @@ impl Trust {
         }
     }
 
+    /// When a list counts as out of date.
+    fn end(&self, list: &List) -> u64 {
+        let oldest = self.revocation.max_age.map(|age| list.from.saturating_add(age.as_secs()));
+        list.until.min(oldest.unwrap_or(u64::MAX))
+    }
+
     /// From when until when the verdict on a chain holds: while all certificates handed in and
     /// all CRLs that are in force now stay in force.
     fn in_force(&self, certificates: &[CertificateDer<'_>], seconds: u64) -> (u64, u64) {
+        let ends = self.lists.iter().map(|list| self.end(list));
         let mut from = 0;
-        let mut until =
-            self.spans.iter().map(|(_, end)| *end).filter(|end| *end > seconds).min().unwrap_or(u64::MAX);
+        let mut until = ends.filter(|end| *end > seconds).min().unwrap_or(u64::MAX);
         for der in certificates {
-            match X509Certificate::from_der(der) {
-                Ok((_, certificate)) => {
-                    let second = |at: i64| u64::try_from(at).unwrap_or(0);
-                    from = from.max(second(certificate.validity().not_before.timestamp()));
-                    until = until.min(second(certificate.validity().not_after.timestamp()));
+            match certificate::validity(der) {
+                Some((begin, end)) => {
+                    from = from.max(begin);
+                    until = until.min(end);
                 }
-                Err(_) => return (0, 0),
+                None => return (0, 0),
             }
         }
         (from, until)
-    }
-
-    fn check(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        seconds: u64,
-    ) -> Result<(), Refusal> {
-        let end_entity = EndEntityCert::try_from(leaf).map_err(|why| refusal(&why))?;
-        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
-        let chain = |options: Option<RevocationOptions<'_>>| {
-            end_entity
-                .verify_for_usage(
-                    webpki::ALL_VERIFICATION_ALGS,
-                    &self.anchors,
-                    others,
-                    now,
-                    SigningUse,
-                    options,
-                    None,
-                )
-                .map(|_| ())
-                .map_err(|why| refusal(&why))
-        };
-        let options = |depth, unknown| {
-            RevocationOptionsBuilder::new(&crls).ok().map(|builder| {
-                builder
-                    .with_depth(depth)
-                    .with_status_policy(unknown)
-                    .with_expiration_policy(ExpirationPolicy::Enforce)
-                    .build()
-            })
-        };
-        match options(RevocationCheckDepth::EndEntity, UnknownStatusPolicy::Deny) {
-            None => chain(None)?,
-            strict => {
-                chain(strict)?;
-                chain(options(RevocationCheckDepth::Chain, UnknownStatusPolicy::Allow))?;
-            }
-        }
-        certificate::may_sign(leaf)
-    }
-}
-
-/// The extended key usages that cover signed data: e-mail protection and client authentication
-/// (RFC 5280, section 4.2.1.12), document signing (RFC 9336), any.
-struct SigningUse;
-
-const USES: [&[u8]; 4] = [
-    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x04],
-    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02],
-    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x24],
-    &[0x55, 0x1D, 0x25, 0x00],
-];
-
-impl webpki::ExtendedKeyUsageValidator for SigningUse {
-    fn validate(&self, uses: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
-        let mut none = true;
-        let mut fits = false;
-        for purpose in uses {
-            let purpose = purpose?;
-            none = false;
-            fits |= USES.iter().any(|known| KeyPurposeId::new(known) == purpose);
-        }
-        if none || fits { Ok(()) } else { Err(webpki::Error::EmptyEkuExtension) }
     }
 }
 
@@ -299,55 +296,6 @@ fn key(certificates: &[CertificateDer<'_>], number: usize) -> [u8; 32] {
     let mut key = Digest::default().0;
     key.copy_from_slice(context.finish().as_ref());
     key
-}
-
-fn refusal(why: &webpki::Error) -> Refusal {
-    use webpki::Error as E;
-    let (code, reason) = match why {
-        E::CertExpired { .. } => (
-            Code::CertificateExpired,
-            "the signer's certificate or one of its issuers has expired; sign with a valid one",
-        ),
-        E::CertNotValidYet { .. } => {
-            (Code::CertificateExpired, "the signer's certificate or one of its issuers is not valid yet")
-        }
-        E::CertRevoked => (
-            Code::CertificateRevoked,
-            "the signer's certificate or one of its issuers is revoked; sign with another one",
-        ),
-        E::UnknownRevocationStatus => (
-            Code::RevocationUnknown,
-            "no CRL of the certificate's issuer is at hand; the gateway's operator must add it",
-        ),
-        E::CrlExpired { .. } => (
-            Code::RevocationUnknown,
-            "the CRL of the certificate's issuer is out of date; the gateway's operator must renew it",
-        ),
-        E::InvalidCrlSignatureForPublicKey
-        | E::IssuerNotCrlSigner
-        | E::UnsupportedCrlSignatureAlgorithmContext(_)
-        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => (
-            Code::RevocationUnknown,
-            "the CRL of the certificate's issuer can't be trusted; the gateway's operator must replace it",
-        ),
-        E::EmptyEkuExtension => (
-            Code::CertificateUntrusted,
-            "the signer's certificate is not for signing data (extended key usage)",
-        ),
-        E::CaUsedAsEndEntity => (
-            Code::CertificateUntrusted,
-            "the signer's certificate is a CA's; sign with an end-entity certificate",
-        ),
-        E::UnknownIssuer => (
-            Code::CertificateUntrusted,
-            "the signer's certificate does not lead to a trusted anchor; send its intermediate certificates, or have its CA added",
-        ),
-        _ => (
-            Code::CertificateUntrusted,
-            "the signer's certificate chain is not acceptable (RFC 5280, section 6.1)",
-        ),
-    };
-    Refusal::new(code, reason)
 }
 
 /// Whether there is any PEM block in it: it belongs to something else, and is no damaged file.

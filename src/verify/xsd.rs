@@ -1,5 +1,16 @@
-//! XML Schema 1.0, so far its simple types (part 2): the validator that will replace the one behind
-//! `schema` is built on them. Nothing of the product uses them yet, so they are part of the tests alone.
+//! XML Schema 1.0: schema documents are compiled once into tables ([`read`], [`automaton`], [`types`]), over which a
+//! document is run as it passes by ([`run`]).
 
-#[allow(dead_code, reason = "some of it is for the validator to come")]
+pub(crate) mod automaton;
+pub(crate) mod model;
+pub(crate) mod names;
+pub(crate) mod read;
+pub(crate) mod run;
+#[cfg(test)]
+mod tests;
 pub(crate) mod types;
+pub(crate) mod wildcard;
+
+pub(crate) use model::Schema;
+pub(crate) use read::{Files, compile, survey};
+pub(crate) use run::Run;

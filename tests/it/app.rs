@@ -3,7 +3,9 @@
 mod binary;
 mod checking;
 mod lifecycle;
+mod opinion;
 mod reload;
 mod sealed;
+mod signing;
 pub mod site;
 mod watching;

@@ -4,14 +4,17 @@
 #![cfg(test)]
 
 mod app;
+mod attacks;
 mod child;
 mod cli;
+mod conformance;
 mod deploy;
 mod discretion;
 mod faults;
 mod front;
 mod hostile;
 mod kill;
+mod life;
 mod pages;
 mod power;
 mod proof;

@@ -15,7 +15,7 @@ mod failing;
 mod gateway;
 mod judge;
 mod log;
-mod world;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,14 @@ impl Run {
         let mut known = Known::default();
         for (n, end) in ends.into_iter().enumerate() {
             let again = known.unanswered();
-            let phase = Phase { seed: rng.random(), from: n * MESSAGES, count: MESSAGES, again, end };
+            let phase = Phase {
+                seed: rng.random(),
+                from: n * MESSAGES,
+                count: MESSAGES,
+                again,
+                end,
+                house: n % 3 > 0,
+            };
             drive::run(&place, &phase).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             known = Known::default().and(&Log::read(&log), usize::MAX);
         }
@@ -228,7 +235,7 @@ impl Run {
             drop: None,
         };
         let again = known.unanswered().into_iter().take(3).collect();
-        let phase = Phase { seed, from: self.next, count: RECOVERING, again, end: End::Abrupt };
+        let phase = Phase { seed, from: self.next, count: RECOVERING, again, end: End::Abrupt, house: true };
         if let Err(why) = drive::run(&place, &phase) {
             tally.lock().unwrap().add(vec![(Kind::Hand, why)], name);
             return;
@@ -301,6 +308,59 @@ fn content_that_is_not_synced_is_found_out() {
     assert!(tally.of(Kind::Corrupt) > 0, "the harness has no teeth");
 }
 
+/// Messages come in and most of them are closed; then, in a life in which nothing else happens, the housekeeper
+/// copies what lives forward. Without the sync of those copies a cut finds records that lead nowhere.
+fn copied(drop: Option<&'static str>) -> Option<Tally> {
+    let tools = world::scratch();
+    let shim = shim(tools.path())?;
+    let folder = world::scratch();
+    let path = folder.path().canonicalize().unwrap();
+    let (count, root, log) = (100, path.join("disk"), path.join("log"));
+    std::fs::create_dir_all(&root).unwrap();
+    let world = World::make(&path, large(count) + 2, true);
+    let mut disk = Disk::of(&root);
+    let mut place = Place { folder: path.clone(), root, log: log.clone(), shim, drop: None };
+    let phase = |count, house| Phase { seed: 1, from: 0, count, again: Vec::new(), end: End::Clean, house };
+    drive::run(&place, &phase(count, false)).unwrap();
+    let before = Log::read(&log).entries.len();
+    place.drop = drop;
+    drive::run(&place, &phase(0, true)).unwrap();
+    let log = Log::read(&log);
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut moments: Vec<usize> = (0..40).map(|_| rng.random_range(before..=log.entries.len())).collect();
+    moments.sort_unstable();
+    let mut tally = Tally::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let began = Instant::now();
+    for (n, moment) in moments.into_iter().enumerate() {
+        disk.advance(&log, moment);
+        let image = path.join(format!("image-{moment}"));
+        if n % 2 == 0 {
+            disk.worst(&log, &image)
+        } else {
+            disk.image(&log, &image, &mut rng)
+        }
+        let known = Known::default().and(&log, moment);
+        let faults = runtime.block_on(judge::judge(&world, &known, &image, large(count), false));
+        tally.add(faults, &format!("cut at record {moment}"));
+        std::fs::remove_dir_all(&image).unwrap();
+    }
+    tally.report(began);
+    Some(tally)
+}
+
+#[test]
+fn what_the_housekeeper_copies_is_on_disk_before_the_old_copy_goes() {
+    let Some(tally) = copied(None) else { return };
+    assert!(tally.faults.is_empty(), "{:?}: {:#?}", tally.faults, tally.told);
+}
+
+#[test]
+fn a_copy_that_is_not_synced_is_found_out() {
+    let Some(tally) = copied(Some("fdatasync:/content/")) else { return };
+    assert!(tally.of(Kind::Corrupt) > 0, "the harness has no teeth");
+}
+
 /// The first life is killed at each of its first syncs in turn; the second one is asked again for what
 /// was not answered, and loses its power at each answer, with all that was not synced.
 #[test]
@@ -320,11 +380,18 @@ fn what_a_killed_process_left_unsynced_is_durable_before_it_is_acknowledged() {
         let base = Disk::of(&root);
         let log = path.join(format!("log-{at}"));
         let place = Place { folder: path.clone(), root, log: log.clone(), shim: shim.clone(), drop: None };
-        let first = Phase { seed: at, from: 0, count: 4, again: Vec::new(), end: End::KilledSyncing(at) };
+        let first = Phase {
+            seed: at,
+            from: 0,
+            count: 4,
+            again: Vec::new(),
+            end: End::KilledSyncing(at),
+            house: false,
+        };
         drive::run(&place, &first).unwrap();
         let recorded = Log::read(&log);
         let again = Known::default().and(&recorded, usize::MAX).unanswered();
-        let second = Phase { seed: at, from: 4, count: 1, again, end: End::Abrupt };
+        let second = Phase { seed: at, from: 4, count: 1, again, end: End::Abrupt, house: false };
         drive::run(&place, &second).unwrap();
         let (before, log) = (recorded.entries.len(), Log::read(&log));
         let mut disk = base;

@@ -3,9 +3,9 @@
 //! Where the verifier is stricter by its profile than xmlsec1, the reasons are listed in
 //! [`STRICTER`]; it must never be laxer.
 
-mod generate;
+pub mod generate;
 #[path = "../../src/verify/testkit.rs"]
-mod testkit;
+pub mod testkit;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,7 +38,9 @@ impl World {
             return None;
         }
         let pki = Pki::new();
-        let leaves = Key::ALL.into_iter().map(|key| {
+        // xmlsec1 1.2 does not know Ed25519.
+        let known = Key::ALL.into_iter().filter(|key| *key != Key::Ed25519);
+        let leaves = known.map(|key| {
             let leaf = pki.leaf(key, |_| {});
             let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
             (key, leaf, signer)

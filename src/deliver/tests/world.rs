@@ -280,6 +280,7 @@ pub(crate) fn account(name: &str, role: Role, identifiers: &[&str]) -> Account {
         roles: vec![role],
         identifiers: identifiers.iter().map(|identifier| identifier.parse().unwrap()).collect(),
         quota: Quota { in_flight: 9, messages_per_minute: 9, message_octets: 9 },
+        xades: false,
     }
 }
 

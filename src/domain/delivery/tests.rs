@@ -53,6 +53,7 @@ pub(crate) fn record(way: Way, number: u128) -> Record {
         facts_dropped: 0,
         order: None,
         slot: None,
+        coverage: None,
         remote: None,
     };
     record.remember(Timestamp(0), FactKind::Accepted, "");

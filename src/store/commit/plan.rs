@@ -1,5 +1,4 @@
-//! What a group will write: each request is validated against the newest record and becomes a frame, or
-//! is answered with why not.
+//! What a group is to hold: each request is validated against the newest record, and gets its frame.
 
 use std::sync::Arc;
 
@@ -33,10 +32,28 @@ impl Committer {
             Request::Control(control, to) => match self.plan_control(&control, build) {
                 Ok(()) => {
                     build.group.steps.push(Step::Control(control));
-                    build.replies.push(Reply::Control(to));
+                    build.replies.push(Reply::Plain(to));
                 }
                 Err(fault) => drop(to.send(Err(fault))),
             },
+            Request::Place(draft, to) => match self.plan_place(*draft, build) {
+                Ok(record) => build.replies.push(Reply::Change(to, record)),
+                Err(fault) => drop(to.send(Err(fault))),
+            },
+            Request::Forget(id, version, to) => match self.plan_forget(&id, version, build) {
+                Ok(()) => build.replies.push(Reply::Plain(to)),
+                Err(fault) => drop(to.send(Err(fault))),
+            },
+            Request::Trim(first, to) => {
+                match self.frame(build, &Change::Trimmed(first, self.next_sequence)) {
+                    Ok(_) => {
+                        build.group.steps.push(Step::Trimmed(first, self.next_sequence));
+                        build.replies.push(Reply::Plain(to));
+                    }
+                    Err(fault) => drop(to.send(Err(fault))),
+                }
+            }
+            Request::Switch(switch) => build.group.switch = Some(switch),
             Request::Stop => {}
         }
     }
@@ -68,8 +85,8 @@ impl Committer {
     ) -> Result<(Arc<Record>, bool), StoreError> {
         let header = &draft.record.header;
         let known = match self.overlay.duplicate(&header.author, header.uuid) {
-            Some(known) => Some(known),
-            None => self.index.duplicate(&header.author, header.uuid).map_err(|f| self.fault(f))?,
+            Some(known) => known,
+            None => self.shared.index()?.duplicate(&header.author, header.uuid).map_err(|f| self.fault(f))?,
         };
         if let Some((id, digest)) = known {
             if digest != draft.record.document.sha256 {
@@ -86,8 +103,8 @@ impl Committer {
         if !build.room {
             return Err(StoreError::Full);
         }
-        for (slot, octets) in std::mem::take(&mut draft.inline) {
-            let place = self.content.put(&octets);
+        for (slot, payload) in std::mem::take(&mut draft.inline) {
+            let place = self.content.put(&draft.record.id, &payload);
             draft.set(slot, place);
         }
         draft.record.sequence = self.next_sequence;
@@ -107,12 +124,40 @@ impl Committer {
         if !same_message(&old, &next) {
             return Err(unwritable("a change may not touch what is immutable in a message"));
         }
-        let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
-        let added = total(&next).saturating_sub(total(&old)).min(next.facts.len() as u64);
-        let added = u32::try_from(added).unwrap_or(u32::MAX);
+        let added = facts_added(&old, &next);
         let sealed = records::encode(&self.shared.vault, &next).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
         Ok(self.step(build, (Some(old), added), next, place))
+    }
+
+    /// The same message with its contents elsewhere, or without some.
+    fn plan_place(&mut self, mut draft: Draft, build: &mut Build) -> Result<Arc<Record>, StoreError> {
+        let old = self.current(&draft.record.id)?.ok_or(StoreError::Unknown)?;
+        if old.version.checked_add(1) != Some(draft.record.version) {
+            return Err(StoreError::Conflict);
+        }
+        for (slot, payload) in std::mem::take(&mut draft.inline) {
+            let place = self.content.put(&draft.record.id, &payload);
+            draft.set(slot, place);
+        }
+        let added = facts_added(&old, &draft.record);
+        let sealed = records::encode(&self.shared.vault, &draft.record).map_err(unwritable)?;
+        let place = self.frame(build, &Change::Changed(added, sealed))?;
+        Ok(self.step(build, (Some(old), added), draft.record, place))
+    }
+
+    /// The end of a message's retention.
+    fn plan_forget(&mut self, id: &MessageId, version: u64, build: &mut Build) -> Result<(), StoreError> {
+        let old = self.current(id)?.ok_or(StoreError::Unknown)?;
+        if old.version != version || !old.state.is_final() {
+            return Err(StoreError::Conflict);
+        }
+        self.frame(build, &Change::Forgotten(old.sequence, id.clone()))?;
+        self.overlay.forget(build.group.last, &old);
+        build.erased.extend(old.slot);
+        let (id, sequence) = (id.clone(), old.sequence);
+        build.group.steps.push(Step::Forget { id, sequence, old: Some(old) });
+        Ok(())
     }
 
     fn step(
@@ -149,8 +194,8 @@ impl Committer {
     /// The newest record under an id.
     fn current(&self, id: &MessageId) -> Result<Option<Arc<Record>>, StoreError> {
         match self.overlay.get(id) {
-            Some(record) => Ok(Some(record)),
-            None => Ok(self.index.get(id).map_err(|f| self.fault(f))?.map(Arc::new)),
+            Some(known) => Ok(known),
+            None => Ok(self.shared.index()?.get(id).map_err(|f| self.fault(f))?.map(Arc::new)),
         }
     }
 
@@ -158,6 +203,13 @@ impl Committer {
         self.shared.suspect(&fault);
         fault.into()
     }
+}
+
+/// Facts that `next` has more than `old`, those counted that the history had no room for.
+fn facts_added(old: &Record, next: &Record) -> u32 {
+    let total = |r: &Record| r.facts.len() as u64 + u64::from(r.facts_dropped);
+    let added = total(next).saturating_sub(total(old)).min(next.facts.len() as u64);
+    u32::try_from(added).unwrap_or(u32::MAX)
 }
 
 /// A record that can't be written: a fault in the gateway.
@@ -177,5 +229,6 @@ fn same_message(old: &Record, next: &Record) -> bool {
         && old.signer == next.signer
         && old.attachments == next.attachments
         && old.order == next.order
+        && old.coverage == next.coverage
         && old.slot == next.slot
 }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -20,7 +21,8 @@ use super::super::vault::{
 };
 use super::super::{ContentReader, StoreError};
 use super::{
-    ENTRY_HEAD, PLAIN, Payload, checksum, corrupt, file_path, io, segment_path, segments_folder, vault_fault,
+    ENTRY_HEAD, MAX_OWNER, PLAIN, Payload, checksum, corrupt, file_path, io, segment_path, segments_folder,
+    vault_fault,
 };
 
 /// Octets handed out at once.
@@ -47,6 +49,7 @@ pub(crate) fn open(root: &Path, vault: &Vault, content: &ContentRef) -> Result<S
             }
             Ok(Source::Memory(octets))
         }
+        ContentPlace::Dropped => Err(StoreError::Dropped),
         ContentPlace::File { name } => {
             let file = File::open(file_path(root, name)).map_err(missing)?;
             let len = file.metadata().map_err(missing)?.len();
@@ -62,38 +65,46 @@ pub(crate) fn open(root: &Path, vault: &Vault, content: &ContentRef) -> Result<S
     }
 }
 
-/// What lies at a place in a segment, as it lies there.
+/// What lies at a place in a segment, as it lies there: its checksum is looked at, its digest is not.
 pub(crate) fn payload(root: &Path, content: &ContentRef) -> Result<Payload, StoreError> {
     let ContentPlace::Segment { segment, offset } = content.place else {
-        return Err(corrupt("its place is a file's"));
+        return Err(corrupt("it does not lie in a segment"));
     };
     let file = File::open(segment_path(&segments_folder(root), segment)).map_err(missing)?;
     let start = offset.checked_sub(ENTRY_HEAD).ok_or_else(|| corrupt("its place is impossible"))?;
-    let mut head = [0; ENTRY_HEAD as usize];
-    file.read_exact_at(&mut head, start).map_err(missing)?;
-    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-    let kind = head[8];
+    let most = content.len.saturating_add(ENTRY_HEAD + MAX_OWNER + PREFIX as u64);
+    let there = file.metadata().map_err(missing)?.len().saturating_sub(start);
+    let len = usize::try_from(most.min(there)).map_err(|_| corrupt("its length is impossible"))?;
+    let mut found = vec![0; len];
+    file.read_exact_at(&mut found, start).map_err(missing)?;
+    let (kind, octets) = entry(&found).map_err(corrupt)?;
     let prefix = if kind == PLAIN { 0 } else { PREFIX };
-    if content.len.checked_add(prefix as u64) != Some(u64::from(len)) {
+    if content.len.checked_add(prefix as u64) != Some(octets.len() as u64) {
         return Err(corrupt("its length differs"));
     }
-    if file.metadata().map_err(missing)?.len() < offset + u64::from(len) {
-        return Err(corrupt("its segment ends before it"));
+    if kind == PLAIN {
+        return Ok(Payload::Plain(Bytes::from(found).slice(octets)));
     }
-    let mut octets = vec![0; len as usize];
-    file.read_exact_at(&mut octets, offset).map_err(missing)?;
-    if checksum(&head, &octets).to_le_bytes() != head[4..8] {
-        return Err(corrupt("its checksum differs"));
+    let (prefix, octets) = found[octets].split_first_chunk().ok_or_else(|| corrupt("its length differs"))?;
+    Ok(Payload::Sealed(SealedEntry { kind, prefix: *prefix, octets: octets.to_vec() }))
+}
+
+/// Kind of the entry that `at` begins with, and where its octets lie; the reason why there is none.
+fn entry(at: &[u8]) -> Result<(u8, Range<usize>), &'static str> {
+    let Some((head, rest)) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>() else {
+        return Err("its segment ends before it");
+    };
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let owner = usize::from(head[9]);
+    let Some(rest) = rest.get(..owner + len) else { return Err("its segment ends before it") };
+    if checksum(head, rest).to_le_bytes() != head[4..8] {
+        return Err("its checksum differs");
     }
-    match kind {
-        PLAIN => Ok(Payload::Plain(Bytes::from(octets))),
-        MESSAGE | RECORDS => {
-            let octets_of = octets.split_off(PREFIX);
-            let prefix = octets.try_into().map_err(|_| corrupt("its length differs"))?;
-            Ok(Payload::Sealed(SealedEntry { kind, prefix, octets: octets_of }))
-        }
-        _ => Err(corrupt("it is of a kind that a newer program wrote")),
+    if !matches!(head[8], PLAIN | MESSAGE | RECORDS) {
+        return Err("it is of a kind that a newer program wrote");
     }
+    let begin = ENTRY_HEAD as usize + owner;
+    Ok((head[8], begin..begin + len))
 }
 
 fn unsealed(vault: &Vault, entry: SealedEntry) -> Result<Bytes, VaultFault> {

@@ -1,6 +1,6 @@
 //! What a group of commits does to the index: one batch, and what is kept in memory besides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::record::ContentPlace;
@@ -23,6 +23,16 @@ pub(super) struct Derived {
     pub(super) counts: Counts,
     /// Operators' settings by key, sealed.
     pub(super) controls: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Octets that records name, by content segment.
+    pub(super) living: BTreeMap<u64, u64>,
+}
+
+/// A batch in the making.
+#[derive(Default)]
+struct Draft {
+    batch: sled::Batch,
+    counts: HashMap<(String, u8), u64>,
+    segments: BTreeSet<u64>,
 }
 
 impl Derived {
@@ -33,18 +43,32 @@ impl Derived {
         applied: u64,
         head: Digest,
     ) -> Result<sled::Batch, IndexFault> {
-        let mut batch = sled::Batch::default();
-        let mut touched = HashMap::new();
+        let mut draft = Draft::default();
         for step in steps {
             match step {
-                Step::Record { old, new, place } => {
-                    apply_record(&mut batch, self, &mut touched, old.as_deref(), new, place);
+                Step::Record { old, new, place } => self.record(&mut draft, old.as_deref(), new, place),
+                Step::Control(control) => self.control(&mut draft, control)?,
+                Step::Forget { sequence, old, .. } => {
+                    self.accepted(*sequence);
+                    if let Some(old) = old {
+                        self.forget(&mut draft, old);
+                    }
                 }
-                Step::Control(control) => apply_control(&mut batch, self, control)?,
+                Step::Trimmed(first, next) => {
+                    self.meta.trimmed = self.meta.trimmed.max(*first);
+                    self.meta.next_sequence = self.meta.next_sequence.max(*next);
+                }
             }
         }
-        for ((endpoint, state), count) in touched {
+        let Draft { mut batch, counts, segments } = draft;
+        for ((endpoint, state), count) in counts {
             batch.insert(keys::count(&endpoint, state), &count.to_be_bytes());
+        }
+        for segment in segments {
+            match self.living.get(&segment) {
+                Some(octets) => batch.insert(keys::segment(segment), &octets.to_be_bytes()),
+                None => batch.remove(keys::segment(segment)),
+            }
         }
         self.meta.applied = applied;
         self.meta.head = head;
@@ -52,68 +76,110 @@ impl Derived {
         batch.insert(Key::of(kind::META).done(), meta);
         Ok(batch)
     }
-}
 
-fn apply_control(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    control: &EndpointControl,
-) -> Result<(), IndexFault> {
-    let key = keys::control(&control.endpoint);
-    let sealed = records::encode_control(&derived.vault, control);
-    let sealed = sealed.map_err(|f| IndexFault::Entry("a setting", f))?;
-    let meta = &mut derived.meta;
-    meta.sum = meta.sum.wrapping_add(weight(&key, &sealed));
-    if let Some(old) = derived.controls.insert(key.clone(), sealed.clone()) {
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &old));
+    fn accepted(&mut self, sequence: u64) {
+        self.meta.next_sequence = self.meta.next_sequence.max(sequence.saturating_add(1));
     }
-    batch.insert(key, sealed);
-    Ok(())
-}
 
-fn apply_record(
-    batch: &mut sled::Batch,
-    derived: &mut Derived,
-    touched: &mut HashMap<(String, u8), u64>,
-    old: Option<&Record>,
-    new: &Record,
-    place: &Place,
-) {
-    let difference = keys::difference(old, new);
-    let meta = &mut derived.meta;
-    for (key, value) in difference.removed {
-        let key = hidden(&derived.vault, key);
-        meta.sum = meta.sum.wrapping_sub(weight(&key, &value));
-        batch.remove(key);
+    fn added(&mut self, key: &[u8], value: &[u8]) {
+        self.meta.sum = self.meta.sum.wrapping_add(weight(key, value));
+        self.meta.octets += (key.len() + value.len()) as u64;
     }
-    for (key, value) in difference.added {
-        let key = hidden(&derived.vault, key);
-        meta.sum = meta.sum.wrapping_add(weight(&key, &value));
-        batch.insert(key, value);
+
+    fn removed(&mut self, key: &[u8], value: &[u8]) {
+        self.meta.sum = self.meta.sum.wrapping_sub(weight(key, value));
+        self.meta.octets = self.meta.octets.saturating_sub((key.len() + value.len()) as u64);
     }
-    let key = keys::message(&new.id);
-    meta.sum = meta.sum.wrapping_add(weight(&key, &new.version.to_le_bytes()));
-    match old {
-        Some(old) => meta.sum = meta.sum.wrapping_sub(weight(&key, &old.version.to_le_bytes())),
-        None => {
-            meta.messages += 1;
-            meta.next_sequence = meta.next_sequence.max(new.sequence.saturating_add(1));
-            meta.content_end = meta.content_end.max(content_end(new));
+
+    fn control(&mut self, draft: &mut Draft, control: &EndpointControl) -> Result<(), IndexFault> {
+        let key = keys::control(&control.endpoint);
+        let sealed = records::encode_control(&self.vault, control);
+        let sealed = sealed.map_err(|f| IndexFault::Entry("a setting", f))?;
+        self.added(&key, &sealed);
+        if let Some(old) = self.controls.insert(key.clone(), sealed.clone()) {
+            self.removed(&key, &old);
+        }
+        draft.batch.insert(key, sealed);
+        Ok(())
+    }
+
+    fn record(&mut self, draft: &mut Draft, old: Option<&Record>, new: &Record, place: &Place) {
+        let difference = keys::difference(old, new);
+        for (key, value) in difference.removed {
+            let key = hidden(&self.vault, key);
+            self.removed(&key, &value);
+            draft.batch.remove(key);
+        }
+        for (key, value) in difference.added {
+            let key = hidden(&self.vault, key);
+            self.added(&key, &value);
+            draft.batch.insert(key, value);
+        }
+        let key = keys::message(&new.id);
+        self.added(&key, &new.version.to_le_bytes());
+        match old {
+            Some(old) => self.removed(&key, &old.version.to_le_bytes()),
+            None => {
+                self.meta.messages += 1;
+                self.accepted(new.sequence);
+            }
+        }
+        self.meta.content_end = self.meta.content_end.max(content_end(new));
+        draft.batch.insert(key, write_place(new.version, place));
+        self.lives(draft, old, Some(new));
+        let (before, after) = (old.map(slot), slot(new));
+        if before.as_ref() != Some(&after) {
+            if let Some(slot) = before {
+                self.count(draft, slot, false);
+            }
+            self.count(draft, after, true);
         }
     }
-    batch.insert(key, write_place(new.version, place));
-    let slot = |r: &Record| (r.placement.endpoint.as_str().to_owned(), keys::state_octet(&r.state));
-    let (before, after) = (old.map(slot), slot(new));
-    if before.as_ref() != Some(&after) {
-        if let Some(slot) = before {
-            let count = derived.counts.entry(slot.clone()).or_default();
-            *count = count.saturating_sub(1);
-            touched.insert(slot, *count);
+
+    fn forget(&mut self, draft: &mut Draft, old: &Record) {
+        let message = (keys::message(&old.id), old.version.to_le_bytes().to_vec());
+        for (key, value) in keys::moving(old).into_iter().chain(keys::fixed(old)).chain([message]) {
+            let key = hidden(&self.vault, key);
+            self.removed(&key, &value);
+            draft.batch.remove(key);
         }
-        let count = derived.counts.entry(after.clone()).or_default();
-        *count += 1;
-        touched.insert(after, *count);
+        self.meta.messages = self.meta.messages.saturating_sub(1);
+        self.lives(draft, Some(old), None);
+        self.count(draft, slot(old), false);
     }
+
+    fn count(&mut self, draft: &mut Draft, slot: (String, u8), more: bool) {
+        let count = self.counts.entry(slot.clone()).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        draft.counts.insert(slot, *count);
+    }
+
+    /// Keeps account of what lives in content segments.
+    fn lives(&mut self, draft: &mut Draft, old: Option<&Record>, new: Option<&Record>) {
+        let all = |record: Option<&Record>| -> Vec<(u64, u64)> {
+            record.into_iter().flat_map(keys::inline).collect()
+        };
+        let (before, after) = (all(old), all(new));
+        if before == after {
+            return;
+        }
+        for (segment, octets) in after {
+            *self.living.entry(segment).or_default() += octets;
+            draft.segments.insert(segment);
+        }
+        for (segment, octets) in before {
+            let living = self.living.entry(segment).or_default();
+            *living = living.saturating_sub(octets);
+            if *living == 0 {
+                self.living.remove(&segment);
+            }
+            draft.segments.insert(segment);
+        }
+    }
+}
+
+fn slot(record: &Record) -> (String, u8) {
+    (record.placement.endpoint.as_str().to_owned(), keys::state_octet(&record.state))
 }
 
 /// The key as it stands in the index: one that tells author and UUID is hidden where the store has
@@ -132,7 +198,7 @@ pub(super) fn hidden(vault: &Vault, key: Vec<u8>) -> Vec<u8> {
 fn content_end(record: &Record) -> (u64, u64) {
     let ends = record.contents().filter_map(|content| match content.place {
         ContentPlace::Segment { segment, offset } => Some((segment, offset)),
-        ContentPlace::File { .. } => None,
+        ContentPlace::File { .. } | ContentPlace::Dropped => None,
     });
     ends.max().unwrap_or_default()
 }

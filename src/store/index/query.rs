@@ -1,12 +1,12 @@
 //! Listings of the index.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{EndpointControl, EndpointId, MessageId, Record, Timestamp};
 use crate::store::{Depth, Due, Filter, records};
 
-use super::super::keys::{self, Key, STATES, kind};
+use super::super::keys::{self, Class, Key, STATES, kind};
 use super::{Index, IndexFault, guarded, text_id};
 
 /// Entries of one answer at most, whatever was asked for.
@@ -40,6 +40,29 @@ impl Index {
             }
             Ok(out)
         })
+    }
+
+    /// Messages of a class that ended at `until` or before, longest ago first.
+    pub(crate) fn expired(
+        &self,
+        class: Class,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, IndexFault> {
+        guarded(|| {
+            let key = || Key::of(kind::EXPIRY).octet(class as u8);
+            let range = key().done()..key().number(until.0.saturating_add(1)).done();
+            let entries = self.db.range(range).take(limit);
+            let read = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
+                text_id(&entry?.1).ok_or(IndexFault::Inconsistent("an end is broken"))
+            };
+            entries.map(read).collect()
+        })
+    }
+
+    /// Octets that records name, by content segment.
+    pub(crate) fn living(&self) -> BTreeMap<u64, u64> {
+        self.derived().living.clone()
     }
 
     /// When the next message of an endpoint can be claimed.

@@ -57,6 +57,11 @@ impl Reader {
         Ok(file)
     }
 
+    /// Closes a segment that is gone.
+    pub(crate) fn let_go(&self, segment: u64) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment);
+    }
+
     /// Number of the frame at `place`.
     pub(crate) fn number(&self, place: Place) -> std::io::Result<u64> {
         let mut head = [0; HEADER];
@@ -66,6 +71,27 @@ impl Reader {
 
     /// The record of `id` in the frame at `place`.
     pub(crate) fn record(&self, place: Place, id: &MessageId) -> Result<Record, ReadFault> {
+        let record = self.find(place, |sealed| {
+            let record = records::decode(&self.vault, sealed)?;
+            Ok((record.id == *id).then_some(record))
+        })?;
+        record.ok_or(ReadFault::Another)
+    }
+
+    /// The record with this acceptance number in the frame at `place`.
+    pub(crate) fn numbered(&self, place: Place, sequence: u64) -> Result<Record, ReadFault> {
+        let record = self.find(place, |sealed| {
+            let right = records::sequence(sealed)? == sequence;
+            right.then(|| records::decode(&self.vault, sealed)).transpose()
+        })?;
+        record.ok_or(ReadFault::Another)
+    }
+
+    fn find(
+        &self,
+        place: Place,
+        pick: impl Fn(&[u8]) -> Result<Option<Record>, CodecFault>,
+    ) -> Result<Option<Record>, ReadFault> {
         let len = place.len as usize;
         if !(HEADER..=HEADER + MAX_BODY).contains(&len) {
             return Err(ReadFault::Checksum);
@@ -77,13 +103,12 @@ impl Reader {
             return Err(ReadFault::Checksum);
         }
         for change in Body::read(body)?.changes()? {
-            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change {
-                let record = records::decode(&self.vault, &sealed)?;
-                if record.id == *id {
-                    return Ok(record);
-                }
+            if let Change::Accepted(sealed) | Change::Changed(_, sealed) = change
+                && let Some(record) = pick(&sealed)?
+            {
+                return Ok(Some(record));
             }
         }
-        Err(ReadFault::Another)
+        Ok(None)
     }
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Digest, EndpointControl, Record, Timestamp};
+use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
 
 use super::super::frame::{self, Body, Change, HEADER, MAX_BODY};
 use super::super::records;
@@ -45,6 +45,15 @@ pub enum Told {
     },
     /// An operator's setting.
     Setting(EndpointControl),
+    /// A message's record was removed when its retention had ended.
+    Forgotten {
+        /// Its acceptance number.
+        sequence: u64,
+        /// Which.
+        id: MessageId,
+    },
+    /// Frames before this number may be gone: their retention has ended.
+    Trimmed(u64),
 }
 
 /// Why a ledger can't be followed.
@@ -245,6 +254,8 @@ impl Tail {
                     records::decode_control(&self.keys.0, &sealed)
                         .map_err(|f| TailFault::Ledger(damaged(&path, at, f.to_string())))?,
                 ),
+                Change::Forgotten(sequence, id) => Told::Forgotten { sequence, id },
+                Change::Trimmed(first, _) => Told::Trimmed(first),
             });
         }
         let (previous, when) = (body.previous, body.at);

@@ -103,6 +103,11 @@ impl Writer {
         self.room.give_back(&self.file, self.len)
     }
 
+    /// The present segment, and the octets of it that are frames.
+    pub(crate) fn reach(&self) -> (u64, u64) {
+        (self.segment, self.len)
+    }
+
     /// Makes everything appended durable. After an error the state on disk is unknown: the
     /// caller must not go on.
     pub(crate) fn sync(&self) -> std::io::Result<()> {

@@ -68,7 +68,7 @@ async fn a_clean_stop_needs_no_work_and_a_new_boot_rebuilds() {
     eventually(|| std::fs::File::open(folder.path().join("lock")).unwrap().try_lock().is_ok()).await;
     let text = std::fs::read_to_string(&marker).unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    std::fs::write(&marker, text.replace(boot.trim(), "another-boot")).unwrap();
+    std::fs::write(&marker, unsigned(&text.replace(boot.trim(), "another-boot"))).unwrap();
     let opened = open(folder.path());
     assert_eq!((opened.recovery.stopped, opened.recovery.applied), (Stopped::Booted, 10));
     assert!(opened.recovery.rebuilt.is_some());
@@ -161,7 +161,7 @@ async fn a_cut_ledger_gives_the_state_before_the_cut() {
     assert_eq!(std::fs::metadata(&segment).unwrap().len(), end(), "a clean stop gives it back");
     let marker = folder.path().join("state.json");
     let text = std::fs::read_to_string(&marker).unwrap();
-    std::fs::write(&marker, text.replace("\"clean\": true", "\"clean\": false")).unwrap();
+    std::fs::write(&marker, unsigned(&text.replace("\"clean\": true", "\"clean\": false"))).unwrap();
     let mut rng = StdRng::seed_from_u64(1);
     let last = *ends.last().unwrap();
     let mut cuts: Vec<u64> = (0..40).map(|_| rng.random_range(0..last)).collect();
@@ -400,4 +400,43 @@ async fn exhausted_descriptors_neither_close_the_store_nor_make_its_records_corr
     store.shared.suspect(&fault);
     assert!(!folder.path().join("index.suspect").exists());
     assert!(matches!(StoreError::from(fault), StoreError::Io { .. }));
+}
+
+/// A marker as programs wrote it that knew no checksum.
+fn unsigned(text: &str) -> String {
+    let mut marker: serde_json::Value = serde_json::from_str(text).unwrap();
+    marker.as_object_mut().unwrap().remove("sum").unwrap();
+    marker.to_string()
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_the_marker_is_found_out_and_hinders_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).store;
+    fill(&store, 0, 5).await;
+    let before = state(&store).await;
+    store.close().await;
+    let good = std::fs::read(folder.path().join("state.json")).unwrap();
+    let mut found = 0;
+    for at in (0..good.len()).step_by(7) {
+        let image = tempfile::tempdir().unwrap();
+        copy(folder.path(), image.path());
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(image.path().join("state.json"), &bad).unwrap();
+        let metrics = Metrics::default();
+        let opened = match Store::open(settings(image.path()), metrics.clone()) {
+            Ok(opened) => opened,
+            // The layout's number itself.
+            Err(OpenError::Newer { .. }) => continue,
+            Err(other) => panic!("octet {at}: {other}"),
+        };
+        assert_eq!(state(&opened.store).await, before, "octet {at}");
+        if metrics.render().contains("amtsweg_corrupt_total{what=\"state\"} 1") {
+            found += 1;
+            assert_eq!(opened.recovery.stopped, Stopped::Booted);
+            assert!(image.path().join("state.json.damaged").exists());
+        }
+    }
+    assert!(found > good.len() / 7 / 2, "{found} of {}", good.len() / 7);
 }

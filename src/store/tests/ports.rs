@@ -264,11 +264,13 @@ async fn flipped_content_is_found_out() {
                 folder.path().join(format!("content/segments/{segment:010}.content"))
             }
             ContentPlace::File { name } => crate::store::content::file_path(folder.path(), name),
+            ContentPlace::Dropped => unreachable!(),
         };
         let mut octets = std::fs::read(&path).unwrap();
         let at = match record.document.place {
             ContentPlace::Segment { offset, .. } => offset as usize,
             ContentPlace::File { .. } => 150_000,
+            ContentPlace::Dropped => unreachable!(),
         };
         octets[at] ^= 1;
         std::fs::write(&path, octets).unwrap();

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::domain::record::{ContentPlace, MAX_FACTS};
 use crate::domain::{
-    ContentRef, Digest, FactKind, Order, ParkReason, Record, RemoteName, State, Terms, Timestamp, Waiver,
+    ContentRef, Coverage, Digest, FactKind, Note, Order, ParkReason, Record, RemoteName, State, Terms,
+    Timestamp, Waiver,
 };
 use crate::store::codec::{self, CodecFault};
 use crate::store::keys;
@@ -69,6 +70,7 @@ prop_compose! {
             facts: Vec::new(),
             order: None,
             slot: None,
+            coverage: None,
             remote: None,
             facts_dropped: 0,
         };
@@ -146,6 +148,17 @@ proptest! {
         let record = Record { order: Some(order), ..record };
         let new = codec::encode(&record).unwrap();
         prop_assert_eq!((new[0], &codec::decode(&new).unwrap()), (2, &record));
+        let uris = ["http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/2001/04/xmlenc#sha256"];
+        let notes = vec![Note::RevocationUnknown];
+        let coverage = Some(Coverage::new(Timestamp(7), &uris, Some(Timestamp(6)), notes));
+        for order in [None, record.order.clone()] {
+            let remote = order.is_none().then(|| RemoteName { server: "x".to_owned(), id: "y".to_owned() });
+            let record = Record { order, remote, coverage: coverage.clone(), ..record.clone() };
+            let newest = codec::encode(&record).unwrap();
+            prop_assert_eq!((newest[0], &codec::decode(&newest).unwrap()), (4, &record));
+            prop_assert_eq!(codec::sequence(&newest).unwrap(), record.sequence);
+            prop_assert!(newest.len() < old.len() + new.len(), "a few octets more");
+        }
         let remote = Some(RemoteName { server: "https://a.example/x".to_owned(), id: "urn:x".to_owned() });
         for record in [Record { remote: remote.clone(), order: None, ..record.clone() }, Record { remote, ..record }] {
             let named = codec::encode(&record).unwrap();
@@ -158,11 +171,11 @@ proptest! {
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let mut octets = codec::seal(1, &"text").unwrap();
-    octets[0] = 4;
+    octets[0] = 5;
     let split = octets.len() - 4;
     let crc = crc32c::crc32c(&octets[..split]).to_le_bytes();
     octets[split..].copy_from_slice(&crc);
-    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(4)));
+    assert_eq!(codec::peek(&octets), Err(CodecFault::Newer(5)));
 }
 
 #[test]

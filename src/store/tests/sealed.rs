@@ -24,7 +24,7 @@ fn master(n: u8) -> Arc<dyn MasterKey> {
     Arc::new(SoftKey::new(&Secret::of(&[n; 32]).unwrap()).unwrap())
 }
 
-fn with(folder: &Path, masters: &[u8], on: bool) -> Settings {
+pub(super) fn with(folder: &Path, masters: &[u8], on: bool) -> Settings {
     let encryption = Encryption { masters: masters.iter().map(|n| master(*n)).collect(), on };
     Settings { encryption, ..settings(folder) }
 }
@@ -50,7 +50,7 @@ fn attachment(n: u64, octets: usize) -> Vec<u8> {
 }
 
 /// Accepts message `n`: with a small and a large attachment and a transport order.
-async fn accepted_whole(store: &Store, n: u64) -> Arc<Record> {
+pub(super) async fn accepted_whole(store: &Store, n: u64) -> Arc<Record> {
     let attachments = vec![
         stage(store, &attachment(n, 500)).await,
         stage(store, &attachment(n, 150_000 + n as usize % 100)).await,
@@ -75,7 +75,7 @@ async fn many(store: &Store, numbers: std::ops::Range<u64>) {
 }
 
 /// The message's end: claimed, sent, taken over.
-async fn closed(store: &Store, record: Arc<Record>, n: u64) -> Arc<Record> {
+pub(super) async fn closed(store: &Store, record: Arc<Record>, n: u64) -> Arc<Record> {
     let at = record.accepted_at.0;
     let claim = claim(n, at + 9000);
     let token = claim.token;
@@ -88,7 +88,7 @@ async fn closed(store: &Store, record: Arc<Record>, n: u64) -> Arc<Record> {
     store.commit(step(&record, action, Timestamp(at + 2)).unwrap()).await.unwrap()
 }
 
-async fn control(store: &Store) {
+pub(super) async fn control(store: &Store) {
     let control = EndpointControl {
         endpoint: "marburg".parse().unwrap(),
         suspended: true,
@@ -103,7 +103,7 @@ async fn text(store: &Store, content: &ContentRef) -> Vec<u8> {
     read_all(store, content, 1 << 30).await.unwrap().to_vec()
 }
 
-async fn readable(store: &Store, n: u64) {
+pub(super) async fn readable(store: &Store, n: u64) {
     let record = store.get(&id(n)).await.unwrap().unwrap();
     assert_eq!(text(store, &record.document).await, secret_document(n));
     assert_eq!(text(store, &record.attachments[0].content).await, attachment(n, 500));
@@ -112,7 +112,7 @@ async fn readable(store: &Store, n: u64) {
 }
 
 /// Receipt and order, which outlive the content.
-async fn lasting(store: &Store, record: &Record) {
+pub(super) async fn lasting(store: &Store, record: &Record) {
     assert!(String::from_utf8(text(store, &record.receipt).await).unwrap().contains(WORDS[2]));
     let Order { envelope, .. } = record.order.as_ref().unwrap();
     assert!(String::from_utf8(text(store, envelope).await).unwrap().contains(WORDS[3]));
@@ -126,7 +126,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Which of `words` stand anywhere in the folder: in files, or in their names.
-fn told(folder: &Path, words: &[Vec<u8>]) -> BTreeSet<String> {
+pub(super) fn told(folder: &Path, words: &[Vec<u8>]) -> BTreeSet<String> {
     let mut all = Vec::new();
     files(folder, &mut all);
     assert!(all.len() > 5, "the store is not there");
@@ -145,7 +145,7 @@ fn told(folder: &Path, words: &[Vec<u8>]) -> BTreeSet<String> {
 }
 
 /// What must not stand on disk in plain: content, and who wrote what under which UUID.
-fn secrets(n: u64) -> Vec<Vec<u8>> {
+pub(super) fn secrets(n: u64) -> Vec<Vec<u8>> {
     let header = header(n);
     let mut words: Vec<Vec<u8>> = WORDS.iter().map(|word| word.as_bytes().to_vec()).collect();
     words.push(header.author.as_str().as_bytes().to_vec());
@@ -450,6 +450,7 @@ async fn flipped_bits_are_seen_in_whatever_file_they_are() {
             (folder.path().join(format!("content/segments/{segment:010}.content")), offset)
         }
         ContentPlace::File { name } => (super::super::content::file_path(folder.path(), name), 0),
+        ContentPlace::Dropped => panic!("it was never removed"),
     };
     let contents =
         [&record.document, &record.receipt, &record.attachments[0].content, &record.attachments[1].content];
@@ -523,8 +524,8 @@ async fn another_reader_opens_all_of_it_with_the_master_key_and_nothing_of_what_
     let Some((contents, unopened, values)) = oracle(folder.path()) else { return };
     assert_eq!((contents, unopened), (digests.clone(), 0));
     assert_eq!(values.len(), 13, "four messages in three frames each, and a setting");
-    // Sequence and slot in the clear, the codec's format inside: 2, a record with its order.
-    assert_eq!((values[0][0].as_u64(), values[0][2].as_u64()), (Some(1), Some(2)));
+    // Sequence and slot in the clear, the codec's format inside: 4, a record with order and coverage.
+    assert_eq!((values[0][0].as_u64(), values[0][2].as_u64()), (Some(1), Some(4)));
     for n in 0..4 {
         store.erase(&id(n)).await.unwrap();
     }

@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-use fastxml::schema::fetcher::error::FetchError;
-use fastxml::schema::{FetchResult, SchemaFetcher};
 
 use super::catalog::Catalog;
+use crate::verify::xsd::Files;
 
-/// Base of the names under which the validator sees the files; `.invalid` never resolves (RFC 2606).
-const BASE: &str = "https://schema-set.invalid/";
 /// Octets of all files of a set.
 const MAX_OCTETS: u64 = 64 << 20;
 /// Files in a set.
@@ -24,9 +19,7 @@ pub(super) struct Sources {
     pub(super) name: String,
     /// Path inside the set (with `/`) → octets.
     pub(super) files: BTreeMap<String, Vec<u8>>,
-    pub(super) catalog: Catalog,
-    /// What was asked for and is not there.
-    missing: Mutex<Vec<String>>,
+    catalog: Catalog,
 }
 
 impl Sources {
@@ -79,16 +72,12 @@ impl Sources {
     }
 
     fn new(name: String, files: BTreeMap<String, Vec<u8>>, catalog: Catalog) -> Self {
-        Self { name, files, catalog, missing: Mutex::new(Vec::new()) }
+        Self { name, files, catalog }
     }
+}
 
-    /// The name under which the validator sees a file.
-    pub(super) fn uri(path: &str) -> String {
-        format!("{BASE}{path}")
-    }
-
-    /// The file that `reference`, written in the file `from`, means.
-    pub(super) fn resolve(&self, from: &str, reference: &str) -> Option<String> {
+impl Files for Sources {
+    fn resolve(&self, from: &str, reference: &str) -> Option<String> {
         if let Some(path) = self.catalog.lookup(reference) {
             return Some(path.to_owned());
         }
@@ -97,30 +86,8 @@ impl Sources {
         self.files.contains_key(&path).then_some(path)
     }
 
-    /// What the validator asked for in vain.
-    pub(super) fn missing(&self) -> Vec<String> {
-        self.missing.lock().map(|names| names.clone()).unwrap_or_default()
-    }
-}
-
-impl SchemaFetcher for Sources {
-    fn fetch(&self, url: &str) -> Result<FetchResult, fastxml::error::Error> {
-        let path = self.catalog.lookup(url).or_else(|| url.strip_prefix(BASE));
-        // A name that is relative in the file but absolute in the catalog.
-        let path = path.and_then(|path| {
-            self.files.get(path).or_else(|| self.catalog.lookup(path).and_then(|path| self.files.get(path)))
-        });
-        match path {
-            Some(content) => {
-                Ok(FetchResult { content: content.clone(), final_url: url.to_owned(), redirected: false })
-            }
-            None => {
-                if let Ok(mut missing) = self.missing.lock() {
-                    missing.push(url.strip_prefix(BASE).unwrap_or(url).to_owned());
-                }
-                Err(FetchError::NetworkDisabled { url: url.to_owned() }.into())
-            }
-        }
+    fn octets(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
     }
 }
 

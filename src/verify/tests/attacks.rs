@@ -127,7 +127,8 @@ fn weak_algorithms_are_refused_before_any_crypto() {
         (signing, "http://www.w3.org/2000/09/xmldsig#hmac-sha1"),
         (signing, "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"),
         (signing, "http://www.w3.org/2000/09/xmldsig#rsa-sha1"),
-        (signing, "http://www.w3.org/2007/05/xmldsig-more#rsa-pss"),
+        (signing, "http://www.w3.org/2007/05/xmldsig-more#ripemd160-rsa-MGF1"),
+        (signing, "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed448"),
         (signing, ""),
         ("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1"),
         (

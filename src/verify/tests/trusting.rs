@@ -8,8 +8,10 @@ use rcgen::{
 };
 
 use super::{Key, Leaf, NOW, Pki, Profile, Signer, Timestamp, Trust, verify_signature};
+use crate::domain::Note;
 use crate::error::Code;
 use crate::verify::Limits;
+use crate::verify::trust::{Revocation, Unknown};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -201,4 +203,138 @@ fn a_folder_of_lists_may_hold_certificates_too() {
     std::fs::copy(dir.path().join("ca.pem"), dir.path().join("anchors/ca.pem")).unwrap();
     let trust = Trust::load(&dir.path().join("anchors"), Some(dir.path())).unwrap();
     assert_eq!((trust.counts(), code(&leaf, &trust, NOW)), ((1, 1), Some(Code::CertificateRevoked)));
+}
+
+/// Until when the signer stands, and what deserves a look; or the code.
+fn notes(leaf: &Leaf, trust: &Trust, now: Timestamp) -> Result<Vec<Note>, Code> {
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let signed = signer.sign(b"<r/>", Profile::default()).unwrap();
+    let report = verify_signature(&signed, &Limits::default(), trust, now).map_err(|refusal| refusal.code);
+    report.map(|report| report.coverage.notes)
+}
+
+#[test]
+fn doubt_about_revocation_is_refused_or_marked_as_the_operator_says() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(Key::P256, |_| {});
+    let revoked = pki.leaf(Key::P256, |params| params.serial_number = Some(1.into()));
+    let list = crl(&pki.issuer, &[1], 3);
+    let trust = |lists: &[Vec<u8>], unknown, max_age: Option<Duration>| {
+        let trust = Trust::from_octets(pki.anchor.as_bytes(), lists).unwrap();
+        trust.with_revocation(Revocation { unknown, max_age })
+    };
+    let later = NOW.plus(5 * DAY);
+    let lists = std::slice::from_ref(&list);
+    let (refuse, mark) = (trust(lists, Unknown::Refuse, None), trust(lists, Unknown::Mark, None));
+    assert_eq!(notes(&leaf, &refuse, NOW), Ok(Vec::new()));
+    assert_eq!(notes(&leaf, &mark, NOW), Ok(Vec::new()));
+    // The list runs out, also for a verdict that is remembered.
+    assert_eq!(notes(&leaf, &refuse, later), Err(Code::RevocationUnknown));
+    assert_eq!(notes(&leaf, &mark, later), Ok(vec![Note::RevocationStale]));
+    // Whoever stands on it stays revoked, and a forged list is no list.
+    for at in [NOW, later] {
+        assert_eq!(notes(&revoked, &mark, at), Err(Code::CertificateRevoked));
+    }
+    let forged = Pki::new();
+    let forged = trust(&[crl(&forged.issuer, &[], 9)], Unknown::Mark, None);
+    assert_eq!(notes(&leaf, &forged, NOW), Err(Code::RevocationUnknown));
+    // No list of this issuer, and no list at all.
+    let mut name = CertificateParams::default();
+    name.distinguished_name.push(DnType::CommonName, "Somebody else");
+    name.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    name.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let other = Issuer::new(name, Key::P256.generate());
+    let other = [crl(&other, &[], 9)];
+    assert_eq!(notes(&leaf, &trust(&other, Unknown::Refuse, None), NOW), Err(Code::RevocationUnknown));
+    assert_eq!(notes(&leaf, &trust(&other, Unknown::Mark, None), NOW), Ok(vec![Note::RevocationUnknown]));
+    assert_eq!(notes(&leaf, &trust(&[], Unknown::Refuse, None), NOW), Ok(vec![Note::RevocationUnknown]));
+    // A list that says it is good for long may be too old for the operator: it is of 1 December.
+    let aged = |unknown| trust(&[crl(&pki.issuer, &[1], 9)], unknown, Some(32 * DAY));
+    assert_eq!(notes(&leaf, &aged(Unknown::Refuse), NOW), Ok(Vec::new()));
+    assert_eq!(notes(&leaf, &aged(Unknown::Refuse), NOW.plus(2 * DAY)), Err(Code::RevocationUnknown));
+    assert_eq!(notes(&leaf, &aged(Unknown::Mark), NOW.plus(2 * DAY)), Ok(vec![Note::RevocationStale]));
+    let running = aged(Unknown::Refuse);
+    assert_eq!(notes(&leaf, &running, NOW), Ok(Vec::new()));
+    assert_eq!(notes(&leaf, &running, NOW.plus(2 * DAY)), Err(Code::RevocationUnknown));
+}
+
+#[test]
+fn a_chain_stands_until_its_first_certificate_expires() {
+    let pki = Pki::new();
+    let key = Key::P384.generate();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Test Sub CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.not_after = date_time_ymd(2026, 2, 1);
+    let intermediate = params.signed_by(&key, &pki.issuer).unwrap().pem();
+    let sub = Pki { anchor: intermediate.clone(), issuer: Issuer::new(params, key) };
+    let mut leaf = sub.leaf(Key::P256, |params| params.not_after = date_time_ymd(2026, 3, 1));
+    leaf.certificate += &intermediate;
+    // One that is not on the path does not count.
+    leaf.certificate +=
+        &pki.leaf(Key::P256, |params| params.not_after = date_time_ymd(2026, 1, 5)).certificate;
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let signed = signer.sign(b"<r/>", Profile::default()).unwrap();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let report = verify_signature(&signed, &Limits::default(), &trust, NOW).unwrap();
+    assert_eq!(report.coverage.until.to_string(), "2026-02-01T00:00:00.000Z");
+    assert_eq!(report.signer.not_after.to_string(), "2026-03-01T00:00:00.000Z");
+}
+
+#[test]
+fn name_constraints_hold() {
+    let pki = Pki::new();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let key = Key::P256.generate();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Constrained CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.name_constraints = Some(rcgen::NameConstraints {
+        permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("hessen.example".to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
+    let intermediate = params.signed_by(&key, &pki.issuer).unwrap().pem();
+    let sub = Pki { anchor: intermediate.clone(), issuer: Issuer::new(params, key) };
+    for (name, expected) in
+        [("amt.hessen.example", None), ("amt.elsewhere.example", Some(Code::CertificateUntrusted))]
+    {
+        let names = vec![rcgen::SanType::DnsName(name.try_into().unwrap())];
+        let mut leaf = sub.leaf(Key::P256, |params| params.subject_alt_names = names);
+        leaf.certificate += &intermediate;
+        assert_eq!(code(&leaf, &trust, NOW), expected, "{name}");
+    }
+}
+
+#[test]
+fn certificates_come_in_any_order() {
+    let pki = Pki::new();
+    let trust = Trust::from_octets(pki.anchor.as_bytes(), &[]).unwrap();
+    let key = Key::P256.generate();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Test Sub CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let intermediate = params.signed_by(&key, &pki.issuer).unwrap().pem();
+    let sub = Pki { anchor: intermediate.clone(), issuer: Issuer::new(params, key) };
+    let mut leaf = sub.leaf(Key::P256, |_| {});
+    let foreign = pki.leaf(Key::P256, |_| {}).certificate;
+    leaf.certificate = [leaf.certificate.as_str(), &intermediate, &pki.anchor, &foreign].concat();
+    let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let signed = String::from_utf8(signer.sign(b"<r/>", Profile::default()).unwrap()).unwrap();
+    let from = signed.find("<ds:X509Certificate>").unwrap();
+    let to = signed.find("</ds:X509Data>").unwrap();
+    let own = "</ds:X509Certificate>";
+    let list: Vec<String> = signed[from..to].split_inclusive(own).map(str::to_owned).collect();
+    assert_eq!(list.len(), 4);
+    for turn in 0..4 {
+        let mut turned = list.clone();
+        turned.rotate_left(turn);
+        for order in [turned.clone(), turned.into_iter().rev().collect()] {
+            let document = format!("{}{}{}", &signed[..from], order.concat(), &signed[to..]);
+            let report = verify_signature(document.as_bytes(), &Limits::default(), &trust, NOW).unwrap();
+            assert_eq!(report.signer.serial, "1267");
+        }
+    }
 }

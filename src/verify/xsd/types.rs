@@ -20,7 +20,7 @@ mod value;
 
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use builtin::{Builtin, Primitive, Variety, Whitespace};
+pub(crate) use builtin::{Builtin, Primitive, Whitespace};
 pub(crate) use facets::Facet;
 pub(crate) use fault::ValueFault;
 pub(crate) use value::Value;
@@ -207,20 +207,6 @@ impl SimpleType {
         }
     }
 
-    /// How white space is treated. A union leaves that to its members and says `Preserve`.
-    pub(crate) fn whitespace(&self) -> Whitespace {
-        self.whitespace
-    }
-
-    /// How its values are made up.
-    pub(crate) fn variety(&self) -> Variety {
-        match self.kind {
-            Kind::Atomic => Variety::Atomic,
-            Kind::List(_) => Variety::List,
-            Kind::Union(_) => Variety::Union,
-        }
-    }
-
     /// Whether every text is allowed, so that there is no need to check any.
     pub(crate) fn accepts_any(&self) -> bool {
         self.any
@@ -231,14 +217,23 @@ impl SimpleType {
         self.has_ids
     }
 
+    /// Whether it is `ID` or derives from it.
+    pub(crate) fn is_id(&self) -> bool {
+        matches!(self.kind, Kind::Atomic) && self.builtin == Builtin::Id
+    }
+
+    /// Whether its values can be qualified names, which need the prefixes in scope.
+    pub(crate) fn has_names(&self) -> bool {
+        match &self.kind {
+            Kind::Atomic => matches!(self.builtin.primitive(), Primitive::QName | Primitive::Notation),
+            Kind::List(item) => item.has_names(),
+            Kind::Union(members) => members.iter().any(|member| member.has_names()),
+        }
+    }
+
     /// The type that it is derived from; `None` for `anySimpleType`.
     pub(crate) fn base(&self) -> Option<&Arc<Self>> {
         self.base.as_ref()
-    }
-
-    /// The nearest built-in type that it is or derives from; `AnySimpleType` for own lists and unions.
-    pub(crate) fn nearest_builtin(&self) -> Builtin {
-        self.builtin
     }
 
     /// The types of a union's values; none for others.
@@ -274,7 +269,10 @@ impl SimpleType {
     fn fits(&self, raw: &str, scope: &dyn Scope) -> Result<(), Fault> {
         match &self.kind {
             Kind::Atomic => {
-                let text = normalised(raw, self.whitespace);
+                // Long texts in base64 are read as they are written: to collapse them would copy them.
+                let as_written = self.builtin == Builtin::Base64Binary && self.facets.patterns.is_empty();
+                let whitespace = if as_written { Whitespace::Preserve } else { self.whitespace };
+                let text = normalised(raw, whitespace);
                 let read = value::read(self.builtin, &text, scope).ok_or(Fault::Lexical(self.builtin))?;
                 self.facets.check(&text, read)
             }

@@ -12,7 +12,7 @@ use amtsweg::proto::mailbox_client::MailboxClient;
 use amtsweg::proto::routing_client::RoutingClient;
 use amtsweg::proto::submission_client::SubmissionClient;
 use amtsweg::route::Files;
-use amtsweg::verify::sign::{Canonicalisation, Hash, Profile, Signer};
+use amtsweg::verify::sign::{Canonicalisation, Form, Hash, Profile, Signer};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -134,6 +134,12 @@ impl Site {
         Half { send, rest, answer }
     }
 
+    /// The same, signed with XAdES B-B.
+    pub fn message_with_properties(&self, uuid: uuid::Uuid) -> Bytes {
+        let form = Form { xades: Some(amtsweg::domain::Timestamp::now()), ..Form::default() };
+        sign_as(&self.path("pki"), &application(uuid), form)
+    }
+
     pub async fn submit(&self, app: &App) -> proto::SubmitResponse {
         let request =
             proto::SubmitRequest { document: self.message(uuid::Uuid::new_v4()), attachments: Vec::new() };
@@ -142,10 +148,14 @@ impl Site {
 }
 
 fn sign(pki: &Path, document: &str) -> Bytes {
+    sign_as(pki, document, Form::default())
+}
+
+fn sign_as(pki: &Path, document: &str, form: Form) -> Bytes {
     let read = |name: &str| std::fs::read(pki.join(name)).unwrap();
     let signer = Signer::from_pem(&read("signer.pem"), &read("signer.key")).unwrap();
     let profile = Profile { canonicalisation: Canonicalisation::Exclusive, hash: Hash::Sha256, pss: false };
-    signer.sign(document.as_bytes(), profile).unwrap().into()
+    signer.sign_as(document.as_bytes(), profile, form).unwrap().into()
 }
 
 fn application(uuid: uuid::Uuid) -> String {

@@ -42,12 +42,14 @@ impl Desk {
 #[test]
 fn what_is_signed_verifies_in_every_form_of_the_profile() {
     let desk = Desk::new();
-    let forms: [&[&str]; 5] = [
+    let forms: [&[&str]; 7] = [
         &[],
         &["--c14n", "inclusive", "--hash", "sha384"],
         &["--c14n", "inclusive11-comments", "--hash", "sha512"],
         &["--c14n", "exclusive-comments"],
         &["--c14n", "inclusive11"],
+        &["--xades"],
+        &["--xades", "--c14n", "inclusive-comments", "--hash", "sha512"],
     ];
     for (i, form) in forms.iter().enumerate() {
         let out = format!("out{i}.xml");
@@ -71,6 +73,18 @@ fn the_json_verdict_names_signer_cover_and_algorithms() {
     assert!(value["signer"].as_str().unwrap().contains("Sample portal (signature)"));
     assert!(!value["covered"].as_str().unwrap().is_empty());
     assert!(value["algorithms"].as_array().unwrap().len() >= 3);
+    assert!(value["until"].as_str().unwrap().ends_with('Z'), "{value}");
+    assert_eq!((value["form"].as_str(), value["signed_at"].is_null()), (Some("XMLDSig"), true));
+    assert_eq!(value["notes"].as_array().unwrap().len(), 1, "no revocation list was given: {value}");
+    exits(&desk.sign("xades.xml", &["--xades"]), 0);
+    let crls = text(&desk.path("pki/ca.crl.pem"));
+    let verdict = desk.verify(&desk.path("xades.xml"), &["--json", "--crls", &crls]);
+    let value: serde_json::Value = serde_json::from_slice(&verdict.stdout).unwrap();
+    assert_eq!((value["form"].as_str(), value["signed_at"].is_string()), (Some("XAdES B-B"), true));
+    assert!(value["notes"].as_array().unwrap().is_empty(), "{value}");
+    // A root without an id can't be referred to by one.
+    let refused = desk.sign("by-id.xml", &["--by-id"]);
+    assert!(stderr(&refused).contains("no id to refer to"), "{}", stderr(&refused));
 }
 
 #[test]

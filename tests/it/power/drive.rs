@@ -2,23 +2,25 @@
 //! and what was acknowledged.
 //!
 //! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
-//! acknowledged; `W n version record` a change is about to be made, `K n version` it was
-//! acknowledged; `e n` the content of message n is about to be erased, `E n` that was acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged.
+//! acknowledged; `W n version record state` a change is about to be made, `K n version` it was
+//! acknowledged; `e n` the content of message n is about to be erased, `E n` that was acknowledged;
+//! `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged;
+//! `R 0` records of closed messages may go from now on, `U 0` not any more.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use amtsweg::domain::delivery::step;
 use amtsweg::domain::{Action, Claim, Digest, EndpointControl, MessageId, Record, Timestamp};
-use amtsweg::store::{Acceptance, ChangePort, Store};
+use amtsweg::store::{Acceptance, ChangePort, ReadPort, Store, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::world::{ENDPOINTS, World, endpoint};
+use super::world::{ENDPOINTS, ERASE, FORGET, World, endpoint};
 
 /// How a phase ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct Phase {
     /// Messages without an answer in earlier lives: submitted again first.
     pub again: Vec<usize>,
     pub end: End,
+    /// The housekeeper works beside: content goes, segments are emptied, records go.
+    pub house: bool,
 }
 
 /// Where things lie.
@@ -86,6 +90,7 @@ pub fn run(place: &Place, phase: &Phase) -> Result<(), String> {
         .env("AMTSWEG_POWER_PHASE", format!("{} {} {}", phase.seed, phase.from, phase.count))
         .env("AMTSWEG_POWER_AGAIN", again.join(" "))
         .env("AMTSWEG_POWER_END", if closed { "clean" } else { "abrupt" })
+        .env("AMTSWEG_POWER_HOUSE", if phase.house { "1" } else { "0" })
         .env("POWER_ROOT", &place.root)
         .env("POWER_LOG", &place.log)
         .env("POWER_MARK", place.folder.join("marks"))
@@ -126,7 +131,8 @@ fn phase() {
     let of = numbers("AMTSWEG_POWER_PHASE");
     let again = numbers("AMTSWEG_POWER_AGAIN").into_iter().map(|n| n as usize).collect();
     let end = if text("AMTSWEG_POWER_END") == "clean" { End::Clean } else { End::Abrupt };
-    let phase = Phase { seed: of[0], from: of[1] as usize, count: of[2] as usize, again, end };
+    let house = text("AMTSWEG_POWER_HOUSE") == "1";
+    let phase = Phase { seed: of[0], from: of[1] as usize, count: of[2] as usize, again, end, house };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(work(&folder, Path::new(&text("AMTSWEG_POWER_DATA")), phase));
     // Whatever threads still work goes with the process, as when it is killed.
@@ -147,6 +153,7 @@ struct Driver {
     store: Arc<Store>,
     marks: Marks,
     next: AtomicUsize,
+    over: AtomicBool,
     /// Its files fail now and then: then it may say no, but must not hang or lie.
     faulty: bool,
 }
@@ -173,7 +180,10 @@ async fn work(folder: &Path, data: &Path, phase: Phase) {
         Err(fault) => panic!("the store does not open: {fault}"),
     };
     let next = AtomicUsize::new(0);
-    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next, faulty });
+    let over = AtomicBool::new(false);
+    let driver = Arc::new(Driver { world, store: store.clone(), marks: Marks(marks), next, over, faulty });
+    driver.marks.put("U 0".to_owned());
+    let keeping = tokio::spawn(house(driver.clone(), phase.house, StdRng::seed_from_u64(phase.seed)));
     let mut numbers = phase.again.clone();
     numbers.extend(phase.from..phase.from + phase.count);
     let numbers = Arc::new(numbers);
@@ -186,6 +196,8 @@ async fn work(folder: &Path, data: &Path, phase: Phase) {
     for task in tasks {
         task.await.unwrap();
     }
+    driver.over.store(true, Ordering::SeqCst);
+    keeping.await.unwrap();
     if phase.end == End::Clean {
         store.close().await;
     }
@@ -200,6 +212,24 @@ async fn client(driver: Arc<Driver>, numbers: Arc<Vec<usize>>, task: usize, mut 
         if task < ENDPOINTS && rng.random_ratio(1, 6) {
             driver.control(task).await;
         }
+    }
+}
+
+/// Has the housekeeper work as if it were later, for as long as the others work and once afterwards.
+async fn house(driver: Arc<Driver>, works: bool, mut rng: StdRng) {
+    let mut over = !works;
+    while !over {
+        over = driver.over.load(Ordering::SeqCst);
+        let forgets = rng.random_ratio(1, 5);
+        let later = if forgets { FORGET * 2 } else { ERASE * 2 };
+        if forgets {
+            driver.marks.put("R 0".to_owned());
+        }
+        driver.store.keep_house(Timestamp::now().plus(later)).await.unwrap();
+        if forgets {
+            driver.marks.put("U 0".to_owned());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 
@@ -227,10 +257,25 @@ impl Driver {
                 _ => Action::Failed { token, due: Timestamp(5), detail },
             };
             for action in [Action::Claim(claim), outcome] {
-                let Ok(next) = step(&record, action, Timestamp::now()) else { break 'attempts };
-                self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
-                let Some(committed) = self.done(self.store.commit(next).await) else { return };
-                record = committed;
+                loop {
+                    let Ok(next) = step(&record, action.clone(), Timestamp::now()) else { break 'attempts };
+                    let (told, state) = (super::world::told(&next), next.state.name());
+                    self.marks.put(format!("W {n} {} {told} {state}", next.version));
+                    let committed = match self.store.commit(next).await {
+                        // The housekeeper has moved its content.
+                        Err(StoreError::Conflict) => {
+                            let Some(Some(again)) = self.done(self.store.get(&record.id).await) else {
+                                return;
+                            };
+                            record = again;
+                            continue;
+                        }
+                        committed => self.done(committed),
+                    };
+                    let Some(committed) = committed else { return };
+                    record = committed;
+                    break;
+                }
                 self.marks.put(format!("K {n} {}", record.version));
             }
         }
@@ -241,9 +286,15 @@ impl Driver {
 
     async fn erase(&self, n: usize, record: &Record) {
         let next = Record { slot: None, version: record.version + 1, ..record.clone() };
-        self.marks.put(format!("W {n} {} {}", next.version, super::world::told(&next)));
+        let (told, state) = (super::world::told(&next), next.state.name());
+        self.marks.put(format!("W {n} {} {told} {state}", next.version));
         self.marks.put(format!("e {n}"));
-        let Some(erased) = self.done(self.store.erase(&record.id).await) else { return };
+        let erased = match self.store.erase(&record.id).await {
+            // The housekeeper has removed its record.
+            Err(StoreError::Unknown) => return,
+            erased => self.done(erased),
+        };
+        let Some(erased) = erased else { return };
         self.marks.put(format!("K {n} {}", erased.version));
         self.marks.put(format!("E {n}"));
     }

@@ -118,7 +118,8 @@ fn run(
         if rng.random() { vec![End::Abrupt, End::Failing(failure)] } else { vec![End::Failing(failure)] };
     for (life, end) in ends.into_iter().enumerate() {
         let again = Known::default().and(&Log::read(&log), usize::MAX).unanswered();
-        let phase = Phase { seed: rng.random(), from: life * MESSAGES, count: MESSAGES, again, end };
+        let phase =
+            Phase { seed: rng.random(), from: life * MESSAGES, count: MESSAGES, again, end, house: false };
         if let Err(why) = drive::run(&place, &phase) {
             tally.lock().unwrap().add(vec![(Kind::Hand, why)], &name);
         }

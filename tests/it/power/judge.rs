@@ -1,13 +1,14 @@
 //! Opens an image and compares it with what was acknowledged before the cut.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use amtsweg::domain::{ContentRef, Digest, MessageId, Record};
+use amtsweg::domain::record::ContentPlace;
+use amtsweg::domain::{ContentRef, Digest, FactKind, MessageId, Record, Timestamp};
 use amtsweg::store::{Acceptance, Filter, ReadPort, Store, StoreError, read_all};
 
 use super::log::Log;
-use super::world::{World, endpoint, told, uuid};
+use super::world::{ERASE, World, endpoint, told, uuid};
 
 /// What is known of one message at the moment of a cut.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +19,10 @@ struct Message {
     /// Its content is to be erased, and whether that was acknowledged.
     erased: Option<bool>,
     /// What its record may look like, by version.
-    records: HashMap<u64, BTreeSet<String>>,
+    records: BTreeMap<u64, BTreeSet<String>>,
+    /// Somebody asked for its end, so its content may go, and after that its record.
+    closed: bool,
+    gone: bool,
 }
 
 /// What is known at the moment of a cut.
@@ -27,6 +31,8 @@ pub struct Known {
     messages: BTreeMap<usize, Message>,
     /// By endpoint: the latest setting acknowledged, and those asked for.
     settings: BTreeMap<usize, (u64, BTreeSet<u64>)>,
+    /// Records of closed messages are being removed.
+    forgetting: bool,
 }
 
 impl Known {
@@ -53,6 +59,12 @@ impl Known {
             }
             return;
         }
+        if matches!(words[0], "R" | "U") {
+            self.forgetting = words[0] == "R";
+            let forgetting = self.forgetting;
+            self.messages.values_mut().for_each(|message| message.gone |= forgetting && message.closed);
+            return;
+        }
         let message = self.messages.entry(key).or_default();
         if words[0].eq_ignore_ascii_case("e") {
             message.erased = Some(words[0] == "E");
@@ -70,7 +82,11 @@ impl Known {
                 acknowledge(Some(words[2]), number(3));
                 message.records.entry(number(3)).or_default().insert(words[4].to_owned());
             }
-            "W" => drop(message.records.entry(number(2)).or_default().insert(words[3].to_owned())),
+            "W" => {
+                message.records.entry(number(2)).or_default().insert(words[3].to_owned());
+                message.closed |= words[4] == "Closed";
+                message.gone |= message.closed && self.forgetting;
+            }
             "K" => acknowledge(None, number(2)),
             other => panic!("an unknown mark {other}"),
         }
@@ -112,7 +128,15 @@ pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, agai
         Err(fault) => return vec![(Kind::Hand, format!("it does not open: {fault}"))],
     };
     let store = opened.store;
-    let ids = everything(&store, known, &mut faults).await;
+    let mut ids = everything(&store, known, &mut faults).await;
+    if faults.is_empty() {
+        // What the housekeeper does on the image leaves all that in place, too.
+        let later = Timestamp::now().plus(ERASE * 2);
+        match store.keep_house(later).await {
+            Ok(_) => ids = everything(&store, known, &mut faults).await,
+            Err(fault) => faults.push((Kind::Hand, format!("the housekeeper breaks off: {fault}"))),
+        }
+    }
     settings(&store, known, &mut faults).await;
     repeats(world, &store, known, &ids, &mut faults).await;
     goes_on(world, &store, data, fresh, &mut faults).await;
@@ -158,6 +182,7 @@ async fn everything(store: &Store, known: &Known, faults: &mut Faults) -> BTreeM
     for (n, message) in &known.messages {
         let Some((id, version)) = &message.acknowledged else { continue };
         match ids.get(n) {
+            None if message.gone => {}
             None => faults.push((Kind::Lost, format!("message {n}, version {version}"))),
             Some(other) if other.to_string() != *id => {
                 faults.push((Kind::Duplicate, format!("message {n} has the id {other}, not {id}")));
@@ -174,12 +199,13 @@ fn looks_right(n: usize, message: &Message, record: &Record, faults: &mut Faults
     {
         faults.push((Kind::Lost, format!("message {n}: version {version} is {} again", record.version)));
     }
-    // Nobody has told what the first record of a message without an answer looks like.
-    let unseen = record.version == 1 && message.acknowledged.is_none();
-    let like = message.records.get(&record.version);
     // A first record is told with its answer: a cut before that leaves only later ones known.
-    let first = record.version == 1 && like.is_none();
-    if !unseen && !first && !like.is_some_and(|like| like.contains(&told(record))) {
+    let first = record.facts.iter().filter(|fact| fact.kind != FactKind::Erased).count() == 1;
+    let unseen = first && !message.records.contains_key(&1);
+    // The store counts versions of its own in between.
+    let from = message.acknowledged.as_ref().map_or(0, |(_, version)| *version);
+    let mut like = message.records.range(from.min(record.version)..=record.version);
+    if !unseen && !like.any(|(_, like)| like.contains(&told(record))) {
         faults.push((Kind::Corrupt, format!("message {n}: nobody asked for version {}", record.version)));
     }
     if record.document.sha256.to_string() != message.document {
@@ -196,8 +222,11 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
     let contents: Vec<&ContentRef> =
         [&record.document, &record.receipt].into_iter().chain(attachments).collect();
     for content in contents {
-        let read = read_all(store, content, 1 << 20).await;
         let goes = *content != record.receipt;
+        if content.place == ContentPlace::Dropped && message.closed && goes {
+            continue;
+        }
+        let read = read_all(store, content, 1 << 20).await;
         match (&read, message.erased) {
             // The ledger says that it is erased. Its slot may be half wiped, or half filled for another
             // message, until the sweep comes by: then it is told as damage, and can be read as little.

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amtsweg::domain::{Digest, MessageId, Placement, Record, Timestamp, Way};
+use amtsweg::domain::record::ContentPlace;
+use amtsweg::domain::{Digest, FactKind, MessageId, Placement, Record, Timestamp, Way};
 use amtsweg::observe::Metrics;
 use amtsweg::store::{
-    AcceptPort, Acceptance, Encryption, NewMessage, OpenError, Opened, Secret, Settings, SoftKey, Staged,
-    Store, StoreError,
+    AcceptPort, Acceptance, Encryption, NewMessage, OpenError, Opened, Retention, Secret, Settings, SoftKey,
+    Staged, Store, StoreError,
 };
 use amtsweg::verify::{self, Came, Verifier, header::Rules, schema::Schemas, trust::Trust};
 use bytes::Bytes;
@@ -49,10 +50,23 @@ pub fn uuid(n: usize) -> uuid::Uuid {
     uuid::Uuid::from_u128(0xa_0000 + n as u128)
 }
 
-/// A mark's short form of a record.
+/// A mark's short form of a record: what is not the store's own business, which counts a version when it
+/// moves or drops content.
 pub fn told(record: &Record) -> String {
+    let mut record = record.clone();
+    record.version = 0;
+    record.changed_at = Timestamp(0);
+    record.slot = None;
+    record.facts.retain(|fact| fact.kind != FactKind::Erased);
+    record.document.place = ContentPlace::Dropped;
+    record.receipt.place = ContentPlace::Dropped;
+    record.attachments.iter_mut().for_each(|a| a.content.place = ContentPlace::Dropped);
     Digest::of(format!("{record:?}").as_bytes()).to_string()
 }
+
+/// How long ago an end must lie for the content, and for the record to go.
+pub const ERASE: Duration = Duration::from_secs(3600);
+pub const FORGET: Duration = Duration::from_secs(36_000);
 
 fn filling(n: usize, octets: usize) -> Vec<u8> {
     (0..octets).map(|at| b'a' + ((at * 7 + n) % 26) as u8).collect()
@@ -108,6 +122,9 @@ impl World {
             ledger_segment: 64 << 10,
             content_segment: 96 << 10,
             check_budget: Duration::from_secs(20),
+            // A fresh index whenever there is little in it.
+            index_slack: 0,
+            retention: Retention { closed: ERASE, returned: ERASE, metadata: FORGET, ledger: FORGET },
             ..Settings::new(data)
         };
         Store::open(settings, Metrics::default())

@@ -205,6 +205,7 @@ pub fn record(number: usize, endpoint: usize, way: Way, at: Timestamp) -> Record
         facts_dropped: 0,
         order: None,
         slot: None,
+        coverage: None,
         remote: None,
     };
     record.remember(at, FactKind::Accepted, "");

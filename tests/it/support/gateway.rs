@@ -93,7 +93,8 @@ pub fn hesse_in(folder: &Path, change: impl FnOnce(String) -> String) -> PathBuf
 fn accounts(pki: &Pki, quota: Quota) -> Accounts {
     let account = |name: &str, role: Role, identifiers: &[&str]| {
         let identifiers = identifiers.iter().map(|id| id.parse().unwrap()).collect();
-        let account = Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota };
+        let account =
+            Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota, xades: false };
         (pki.fingerprint(name), account)
     };
     Accounts::new([

@@ -18,7 +18,8 @@ fn accounts(gateway: &Gateway) -> Accounts {
     let account = |name: &str, role, identifiers: &[&str]| {
         let quota = Quota { in_flight: 8, messages_per_minute: 600, message_octets: 1 << 20 };
         let identifiers = identifiers.iter().map(|id| id.parse().unwrap()).collect();
-        let account = Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota };
+        let account =
+            Account { name: name.parse().unwrap(), roles: vec![role], identifiers, quota, xades: false };
         (gateway.pki.fingerprint(name), account)
     };
     Accounts::new([

@@ -28,24 +28,32 @@ const fn sextets() -> [u8; 256] {
 
 static SEXTETS: [u8; 256] = sextets();
 
-/// How many octets a base64 text stands for; `None` if it is none. A space may stand between any two
-/// characters; four characters make a group, the last of which may end in `=` or `==`, and then the bits
-/// that belong to no octet are zero.
+/// Characters that are looked at together.
+const BLOCK: usize = 32;
+
+/// How many octets a base64 text stands for; `None` if it is none. The text may be as it is written: white space,
+/// which collapses to one space between any two characters, counts for nothing. Four characters make a
+/// group, the last of which may end in `=` or `==`, and then the bits that belong to no octet are zero.
 pub(super) fn base64_length(text: &str) -> Option<usize> {
-    let (mut count, mut padding, mut last, mut space) = (0_usize, 0_usize, 0_u8, true);
-    for octet in text.bytes() {
-        let sextet = SEXTETS[octet as usize];
-        if sextet != NONE && padding == 0 {
-            count += 1;
-            last = sextet;
-            space = false;
-        } else if octet == b'=' {
-            padding += 1;
-            space = false;
-        } else if octet == b' ' && !space {
-            space = true;
-        } else {
-            return None;
+    let (mut count, mut padding, mut last) = (0_usize, 0_usize, 0_u8);
+    for block in text.as_bytes().chunks(BLOCK) {
+        // Most blocks are characters of the alphabet alone.
+        let seen = block.iter().fold(0, |seen, octet| seen | SEXTETS[*octet as usize]);
+        if seen != NONE && padding == 0 {
+            count += block.len();
+            last = block.last().map_or(last, |octet| SEXTETS[*octet as usize]);
+            continue;
+        }
+        for octet in block {
+            let sextet = SEXTETS[*octet as usize];
+            if sextet != NONE && padding == 0 {
+                count += 1;
+                last = sextet;
+            } else if *octet == b'=' {
+                padding += 1;
+            } else if !matches!(octet, b' ' | b'\t' | b'\n' | b'\r') {
+                return None;
+            }
         }
     }
     let loose = match (count % 4, padding) {
@@ -54,8 +62,7 @@ pub(super) fn base64_length(text: &str) -> Option<usize> {
         (2, 2) => 0b1111,
         _ => return None,
     };
-    let spaced = space && !text.is_empty();
-    (last & loose == 0 && !spaced).then_some(count * 3 / 4)
+    (last & loose == 0).then_some(count * 3 / 4)
 }
 
 /// The octets of a text that [`base64_length`] accepts.
@@ -92,12 +99,19 @@ mod tests {
         assert_eq!(hex_length("0aF"), None);
         assert_eq!(hex_length("0g"), None);
         assert_eq!(*hex_octets("0aFf"), [10, 255]);
-        for (text, length) in
-            [("", 0), ("AA==", 1), ("A A = =", 1), ("AAA=", 2), ("AAAA AAAA", 6), ("AQ==", 1)]
-        {
+        for (text, length) in [
+            ("", 0),
+            ("AA==", 1),
+            ("A A = =", 1),
+            ("AAA=", 2),
+            ("AAAA AAAA", 6),
+            ("AQ==", 1),
+            (" AA\r\n==\t", 1),
+        ] {
             assert_eq!(base64_length(text), Some(length), "{text}");
         }
-        for bad in ["A", "AA", "AAA", "A===", "AAAA=", "AB==", "AAB=", "AA==AAAA", "A  AAA", "AA-_", "="] {
+        for bad in ["A", "AA", "AAA", "A===", "AAAA=", "AB==", "AAB=", "AA==AAAA", "AA\u{a0}==", "AA-_", "="]
+        {
             assert_eq!(base64_length(bad), None, "{bad}");
         }
     }

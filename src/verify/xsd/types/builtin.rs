@@ -11,17 +11,6 @@ pub(crate) enum Whitespace {
     Collapse,
 }
 
-/// How the values of a type are made up (section 2.5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Variety {
-    /// One indivisible value.
-    Atomic,
-    /// Values separated by white space.
-    List,
-    /// A value of one of several types.
-    Union,
-}
-
 /// The nature of an atomic type's values: values of different primitives are never equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Primitive {
@@ -78,6 +67,7 @@ macro_rules! builtins {
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The type with this local name in the namespace of XML Schema.
+            #[cfg(test)]
             pub(crate) fn of_name(local: &str) -> Option<Self> {
                 match local {
                     $($name => Some(Self::$variant),)*

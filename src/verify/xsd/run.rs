@@ -1,0 +1,301 @@
+//! The check of one document, fed with the nodes of a [`Walk`] as they come (XSD 1.0 part 1, section 3).
+//!
+//! Memory does not grow with the document, but for what the standard asks to be remembered: ids and the values of
+//! identity constraints, both bounded. A value that stands in one piece is checked where it stands.
+
+mod attributes;
+mod end;
+mod fault;
+mod identity;
+mod ids;
+mod instance;
+mod text;
+
+use super::automaton::{Content, Step};
+use super::model::{Complex, ElementId, Schema, Type, TypeId};
+use super::names::{Name, Ns};
+use super::types::{Scope, SimpleType};
+use super::wildcard::Process;
+use crate::error::Refusal;
+use crate::verify::names as chars;
+use crate::verify::namespaces::Namespaces;
+use crate::verify::{Node, Walk};
+use identity::Tables;
+use ids::Ids;
+use instance::Instance;
+use text::Text;
+
+const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// Bindings whose namespaces are remembered.
+const REMEMBERED: usize = 16;
+
+/// The prefixes in scope in a document.
+struct InScope<'a, 'd>(&'a Namespaces<'d>);
+
+impl Scope for InScope<'_, '_> {
+    fn namespace(&self, prefix: &str) -> Option<&str> {
+        self.0.resolve(prefix).map(|binding| self.0.uri(binding))
+    }
+}
+
+/// An element that is open.
+struct Frame {
+    /// Its declaration; `None` where a wildcard lets it in without one.
+    element: Option<ElementId>,
+    kind: TypeId,
+    /// The row of its content model.
+    state: u32,
+    /// Where its counters begin.
+    counters: usize,
+    /// Where its start tag stands.
+    offset: usize,
+    nil: bool,
+    has_children: bool,
+}
+
+/// A run over one document.
+pub(crate) struct Run<'s, 'd> {
+    schema: &'s Schema,
+    frames: Vec<Frame>,
+    counters: Vec<u32>,
+    text: Text<'d>,
+    /// Prefixes for a value that is a qualified name: at its end they are out of scope.
+    prefixes: Option<Namespaces<'d>>,
+    /// Open elements at which a wildcard says not to look.
+    skipped: usize,
+    remembered: [Ns; REMEMBERED],
+    ids: Ids,
+    tables: Tables<'s>,
+    /// A `ds:Signature` has been a child of the root.
+    signature: bool,
+    /// The one that the schema does not allow and that has been left out.
+    enveloped: Option<usize>,
+}
+
+impl<'s, 'd> Run<'s, 'd> {
+    /// Before the first node of a document.
+    pub(crate) fn new(schema: &'s Schema) -> Self {
+        Self {
+            schema,
+            frames: Vec::with_capacity(32),
+            counters: Vec::with_capacity(32),
+            text: Text::default(),
+            prefixes: None,
+            skipped: 0,
+            remembered: [Ns::NONE; REMEMBERED],
+            ids: Ids::default(),
+            tables: Tables::new(schema),
+            signature: false,
+            enveloped: None,
+        }
+    }
+
+    /// Takes the next node.
+    ///
+    /// # Errors
+    /// AW-0111 with the place and what was expected; AW-0103 where more ids or keys would have to be remembered
+    /// than the bounds allow.
+    #[inline]
+    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) -> Result<(), Refusal> {
+        match node {
+            Node::Start => self.start(walk),
+            Node::End(qname) => self.end(walk, qname),
+            Node::Text(raw) => self.characters(walk, raw, true),
+            Node::Cdata(raw) => self.characters(walk, raw, true),
+            Node::Reference(c) => {
+                if self.skipped > 0 {
+                    return Ok(());
+                }
+                // A reference stands for the character itself, a carriage return too.
+                if self.takes_text(walk, c.is_ascii_whitespace(), false)? {
+                    self.text.push_char(c);
+                }
+                Ok(())
+            }
+            Node::Comment(_) | Node::Instruction(..) | Node::Eof => Ok(()),
+        }
+    }
+
+    fn complex(&self, id: TypeId) -> Option<&'s Complex> {
+        match self.schema.kind(id) {
+            Some(Type::Complex(complex)) => Some(complex),
+            _ => None,
+        }
+    }
+
+    /// The simple type of the values of a type.
+    fn simple(&self, id: TypeId) -> Option<&'s SimpleType> {
+        match self.schema.kind(id)? {
+            Type::Simple(kind) => Some(kind),
+            Type::Complex(complex) => match &complex.content {
+                Content::Simple(kind) => Some(kind),
+                _ => None,
+            },
+        }
+    }
+
+    /// The number of the namespace of a binding.
+    #[inline]
+    fn namespace(&mut self, walk: &Walk<'d>, binding: usize) -> Ns {
+        let uri = walk.namespaces.uri(binding);
+        if uri.is_empty() {
+            return Ns::NONE;
+        }
+        let slot = binding % REMEMBERED;
+        let known = self.remembered.get(slot).copied().unwrap_or(Ns::NONE);
+        if known != Ns::NONE && self.schema.names.uri(known) == uri {
+            return known;
+        }
+        let found = self.schema.names.namespace(uri);
+        if let Some(slot) = self.remembered.get_mut(slot).filter(|_| found != Ns::UNKNOWN) {
+            *slot = found;
+        }
+        found
+    }
+
+    fn start(&mut self, walk: &Walk<'d>) -> Result<(), Refusal> {
+        if self.skipped > 0 {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let namespace = self.namespace(walk, walk.element.binding);
+        let name = self.schema.names.name(namespace, walk.element.local);
+        let (element, process) = match self.frames.len() {
+            0 => (self.root(walk, name)?, Process::Strict),
+            depth => match self.child(walk, namespace, name, depth)? {
+                Some(Step::Element(element)) => (Some(element), Process::Strict),
+                Some(Step::Wild(process)) if process != Process::Skip => {
+                    (self.schema.global_element(name), process)
+                }
+                _ => {
+                    self.skipped = 1;
+                    return Ok(());
+                }
+            },
+        };
+        let declared = element.and_then(|id| self.schema.element(id));
+        let instance = if walk.qualified { self.instance(walk, declared)? } else { Instance::default() };
+        if declared.is_none() && process == Process::Strict && instance.kind.is_none() {
+            return Err(fault::at_start(
+                walk,
+                "the schema has no element of this name; check its name and namespace",
+            ));
+        }
+        if declared.is_some_and(|declared| declared.is_abstract) {
+            let reason = "the schema has this element for others only that stand for it (it is abstract)";
+            return Err(fault::at_start(walk, reason));
+        }
+        let kind = self.actual(walk, declared, &instance)?;
+        let nil = self.nil(walk, declared, &instance)?;
+        let counters = self.counters.len();
+        self.attributes(walk, kind)?;
+        let complex = self.complex(kind);
+        let needed = match complex.map(|complex| &complex.content) {
+            Some(Content::Ordered(automaton)) => automaton.counters(),
+            Some(Content::All(group)) => group.words(),
+            _ => 0,
+        };
+        self.counters.resize(counters + needed, 0);
+        self.text.clear();
+        if self.simple(kind).is_some_and(SimpleType::has_names) {
+            self.prefixes = Some(walk.namespaces.clone());
+        }
+        self.frames.push(Frame {
+            element,
+            kind,
+            state: 0,
+            counters,
+            offset: walk.range().start,
+            nil,
+            has_children: false,
+        });
+        self.tables.start(walk, namespace, name, declared)
+    }
+
+    fn root(&self, walk: &Walk<'d>, name: Name) -> Result<Option<ElementId>, Refusal> {
+        match self.schema.global_element(name) {
+            Some(element) => Ok(Some(element)),
+            None => Err(fault::at_start(
+                walk,
+                "the schema has no root element of this name; check its name and namespace",
+            )),
+        }
+    }
+
+    /// What an element is to the one that it stands in; `None` for the enveloped signature that is left out.
+    fn child(
+        &mut self,
+        walk: &Walk<'d>,
+        namespace: Ns,
+        name: Name,
+        depth: usize,
+    ) -> Result<Option<Step>, Refusal> {
+        let Some(parent) = self.frames.last_mut() else { return Ok(None) };
+        parent.has_children = true;
+        if depth == 1
+            && let Some(at) = self.enveloped
+        {
+            return Err(fault::at(
+                walk,
+                at,
+                "the schema has no ds:Signature here; it stands at the end of the root, once",
+            ));
+        }
+        let counters = self.counters.get_mut(parent.counters..).unwrap_or_default();
+        let content = match self.schema.kind(parent.kind) {
+            Some(Type::Complex(complex)) if !parent.nil => Some(&complex.content),
+            _ => None,
+        };
+        let step = match content {
+            Some(Content::Ordered(automaton)) => automaton.step(&mut parent.state, counters, namespace, name),
+            Some(Content::All(group)) => group.step(counters, name),
+            _ => Step::Stray,
+        };
+        let signature = depth == 1 && walk.is(DSIG, "Signature");
+        let first = signature && !self.signature;
+        self.signature |= signature;
+        match step {
+            Step::Element(_) | Step::Wild(_) => Ok(Some(step)),
+            _ if first => {
+                self.enveloped = Some(walk.range().start);
+                Ok(None)
+            }
+            _ => Err(self.stray(walk, step)),
+        }
+    }
+
+    #[inline]
+    fn characters(&mut self, walk: &Walk<'d>, raw: &'d str, lines: bool) -> Result<(), Refusal> {
+        if self.skipped > 0 || self.frames.is_empty() {
+            return Ok(());
+        }
+        if self.takes_text(walk, chars::is_space(raw), raw.is_empty())? {
+            self.text.push(raw, lines);
+        }
+        Ok(())
+    }
+
+    /// Whether text is kept for the end of the element that is open; a refusal where none may stand.
+    fn takes_text(&mut self, walk: &Walk<'d>, space: bool, empty: bool) -> Result<bool, Refusal> {
+        let Some(frame) = self.frames.last() else { return Ok(false) };
+        if empty {
+            return Ok(false);
+        }
+        if frame.nil {
+            return Err(fault::at_start(walk, "an element with xsi:nil=\"true\" is empty"));
+        }
+        match self.schema.kind(frame.kind) {
+            Some(Type::Complex(complex)) => match &complex.content {
+                Content::Simple(_) => Ok(true),
+                Content::Empty => Err(fault::at_start(
+                    walk,
+                    "the schema has this element empty; take out what stands in it",
+                )),
+                _ if complex.mixed => Ok(frame.element.is_some() && !frame.has_children),
+                _ if space => Ok(false),
+                _ => Err(fault::at_start(walk, "text stands here where the schema has elements alone")),
+            },
+            _ => Ok(true),
+        }
+    }
+}

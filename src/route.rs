@@ -31,6 +31,7 @@ use crate::domain::{Ars, AuthorityId, Endpoint, EndpointId, Header, Identifier, 
 use crate::error::{Code, Refusal};
 use areas::Areas;
 use competences::Competences;
+use keys::ServicePattern;
 
 /// A question to the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +189,17 @@ impl Directory {
     #[must_use]
     pub fn authority_of(&self, identifier: &Identifier) -> Option<&Authority> {
         self.by_identifier.get(identifier).and_then(|at| self.authorities.get(*at))
+    }
+
+    /// Whether an authority is competent for a service on a day, wherever that may be.
+    #[must_use]
+    pub fn offers(&self, authority: &AuthorityId, service: &ServiceKey, date: jiff::civil::Date) -> bool {
+        let key = ServicePattern::exact(service);
+        self.by_id.get(authority).is_some_and(|at| {
+            self.competences.all().iter().any(|row| {
+                row.authority as usize == *at && row.validity.0.contains(date) && row.pattern.matches(key)
+            })
+        })
     }
 
     /// All authorities, in the order of their file.

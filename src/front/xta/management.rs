@@ -16,7 +16,7 @@ use crate::error::Code;
 use crate::front::gate::Caller;
 use crate::front::report::unknown;
 use crate::intake::store_refusal;
-use crate::route::{Outcome, Query};
+use crate::route::{Authority, Outcome, Query};
 use crate::store::read_all;
 
 /// Questions of one `lookupService`.
@@ -103,9 +103,10 @@ fn encryption(endpoint: &Endpoint, now: Timestamp) -> Option<String> {
     })
 }
 
-/// The endpoint at which messages for this service reach this reader: an authority of the directory, or,
-/// for a placeholder `ars:<area>`, the competent one; `Some(None)` where it is not connected. `None`: that
-/// can't be told, because the placeholder's service names no service key.
+/// The endpoint at which messages for this service reach this reader: an authority of the directory, if it
+/// is competent for the service anywhere (a service type that names no service key is asked of nobody:
+/// then it is enough to be connected), or, for a placeholder `ars:<area>`, the competent one; `Some(None)`
+/// where there is none. `None`: that can't be told, because the placeholder's service names no service key.
 fn reached(state: &State, reader: &str, service: &str) -> Option<Option<Arc<Endpoint>>> {
     let directory = state.core.parts.directory.load();
     if let Some(area) = reader.strip_prefix("ars:") {
@@ -115,7 +116,12 @@ fn reached(state: &State, reader: &str, service: &str) -> Option<Option<Arc<Endp
         return Some(directory.endpoint(&placement.endpoint).cloned());
     }
     let Ok(identifier) = reader.parse::<Identifier>() else { return Some(None) };
-    let endpoint = directory.authority_of(&identifier).and_then(|authority| authority.endpoint.as_ref());
+    let today = Timestamp::now().date();
+    let offers = |authority: &&Authority| {
+        service_key(service).is_none_or(|key| directory.offers(&authority.id, &key, today))
+    };
+    let endpoint =
+        directory.authority_of(&identifier).filter(offers).and_then(|authority| authority.endpoint.as_ref());
     Some(endpoint.and_then(|id| directory.endpoint(id)).cloned())
 }
 

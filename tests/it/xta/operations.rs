@@ -198,12 +198,14 @@ async fn services_are_looked_up_in_the_directory() {
     };
     let key = "urn:de:fim:leika:leistung:99102013104000";
     let body = format!(
-        "<x:LookupServiceRequest xmlns:x=\"{XTA}\" xmlns:m=\"{}\">{}{}{}{}</x:LookupServiceRequest>",
+        "<x:LookupServiceRequest xmlns:x=\"{XTA}\" xmlns:m=\"{}\">{}{}{}{}{}{}</x:LookupServiceRequest>",
         super::wire::META,
         one("kop:06534014", "urn:x"),
         one("kop:nobody", "urn:x"),
         one("ars:065340014014", key),
         one("ars:065340014014", "urn:x"),
+        one("kop:06534014", key),
+        one("kop:06534014", "urn:de:fim:leika:leistung:99400001000000"),
     );
     let said = portal.ask("IsServiceAvailable", &body).await;
     let values: Vec<&str> =
@@ -213,10 +215,12 @@ async fn services_are_looked_up_in_the_directory() {
         "ServiceIsAvailable>false",
         "ServiceIsAvailable>true",
         "ServiceIsAvailableUnknown>true",
+        "ServiceIsAvailable>true",
+        "ServiceIsAvailable>false",
     ]) {
         assert!(value.starts_with(expected), "{expected}: {value}");
     }
-    assert_eq!(values.len(), 4);
+    assert_eq!(values.len(), 6);
     gateway.stop().await;
 }
 

@@ -96,7 +96,7 @@ impl App {
         .await?;
         let material = material.map_err(StartError::Faults)?;
         let metrics = Metrics::default();
-        let store = open_store(&config, &metrics).await?;
+        let store = open_store(&config, &material, &metrics).await?;
         Rooms { config, material, metrics, store }.start(began).await
     }
 
@@ -159,12 +159,17 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| StartError::System { what, source: std::io::Error::other(error) })
 }
 /// Opens the store and says what that took.
-async fn open_store(config: &Config, metrics: &Metrics) -> Result<Arc<Store>, StartError> {
+async fn open_store(
+    config: &Config,
+    material: &Material,
+    metrics: &Metrics,
+) -> Result<Arc<Store>, StartError> {
     let settings = store::Settings {
         min_free: config.store.min_free,
         ledger_segment: config.store.segment,
         content_segment: config.store.segment,
         index_cache: config.store.cache,
+        encryption: store::Encryption { masters: material.masters.clone(), on: config.store.encryption.on },
         retention: config.store.retention,
         ..store::Settings::new(&config.gateway.data)
     };

@@ -5,12 +5,16 @@
 //! and SHA-256. What has not changed since the generation before is the same file under both names
 //! (a hard link), so a generation costs what is new; any of them can be deleted by itself.
 //!
+//! Keys of an encrypted store are in no generation: `vault/` beside them is replaced with each one, so that
+//! what was erased since is erased in all of them.
+//!
 //! The order is what makes a copy of a working store consistent: checkpoints first, then the ledger up
 //! to its end at that time, then the content, which is on disk before the ledger names it.
 
 pub mod compare;
 mod copy;
 mod restore;
+mod vault;
 
 pub use copy::{Made, backup};
 pub use restore::{Put, hold, restore};

@@ -3,9 +3,11 @@
 pub mod backup;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod demo;
 pub mod directory;
 pub mod input;
+pub mod keys;
 pub mod ledger;
 pub mod mailbox;
 pub mod operator;

@@ -3,6 +3,7 @@
 //!
 //! `deploy/amtsweg.toml` is the documented default. Relative paths are relative to the file.
 
+mod keys;
 mod opinion;
 mod orders;
 mod reader;
@@ -21,6 +22,7 @@ pub use value::KeyFile;
 
 use crate::domain::{Account, Digest, Identifier};
 use crate::front::xta;
+use crate::store::MasterSource;
 use crate::verify;
 
 /// Largest configuration file in octets; a larger one is a mistake.
@@ -170,8 +172,19 @@ pub struct Store {
     pub segment: u64,
     /// Octets of memory for the index' cache.
     pub cache: u64,
+    /// `[store.encryption]`
+    pub encryption: Encryption,
     /// `[store.retention]`: how long what is kept.
     pub retention: crate::store::Retention,
+}
+
+/// `[store.encryption]`: whether, and under which master keys, what is stored is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encryption {
+    /// Whether new messages are encrypted.
+    pub on: bool,
+    /// The first one wraps, all of them unwrap.
+    pub keys: Vec<MasterSource>,
 }
 
 /// `[proof]`: when checkpoints of the ledger are signed.

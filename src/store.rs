@@ -23,6 +23,7 @@ mod overlay;
 mod ports;
 mod queue;
 mod rebuild;
+mod records;
 mod recover;
 mod reindex;
 mod replay;
@@ -34,12 +35,16 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod trim;
+mod vault;
 
 pub use house::Kept;
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
 pub use retention::Retention;
 pub use stage::FLOOR;
+pub use vault::{
+    Encryption, MasterKey, MasterSource, ReadingKeys, Secret, SoftKey, VaultFault, VaultState, vault_state,
+};
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,8 +133,8 @@ pub struct Staged {
 pub(crate) enum StagedBody {
     /// In memory: goes to a content segment.
     Memory(Bytes),
-    /// In a temporary file: removed when dropped unless it was kept.
-    File(StagedFile),
+    /// In a temporary file: removed when dropped unless it was kept. With its octets of content.
+    File(StagedFile, u64),
 }
 
 /// A temporary file that removes itself.
@@ -141,6 +146,8 @@ pub(crate) struct StagedFile {
     pub(crate) name: uuid::Uuid,
     /// Set once it was renamed to its final place.
     pub(crate) kept: bool,
+    /// The key that its octets are encrypted with, until its head says so.
+    pub(crate) key: Option<Secret>,
     /// The names that are being staged: no sweep touches them.
     pub(crate) among: Arc<Mutex<HashSet<uuid::Uuid>>>,
 }
@@ -340,6 +347,9 @@ pub trait ReadPort: Send + Sync {
 pub trait LedgerPort: Send + Sync {
     /// Number of the last frame on disk.
     fn synced(&self) -> u64;
+
+    /// The keys that the ledger is read with.
+    fn keys(&self) -> ReadingKeys;
 
     /// Number of the frame that says the last word on a message.
     ///

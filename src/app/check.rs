@@ -7,6 +7,7 @@ use super::material::{self, Material};
 use crate::config::{Config, Fault};
 use crate::domain::{Role, Timestamp, Way};
 use crate::route::Directory;
+use crate::store;
 
 /// Days that `check` looks ahead when no date is named.
 const AHEAD: i64 = 30;
@@ -50,6 +51,7 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     let mut all = expiry::all(&config);
     match Material::load(&config) {
         Ok(material) => {
+            master_keys(&config, &material, &mut report);
             all.extend(expiry::of_directory(&material.directory));
             report.warnings.extend(material.directory.warnings().iter().cloned());
             report.warnings.extend(material.directory.expiring(by));
@@ -69,6 +71,41 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     all.sort_by(|a, b| (a.until, &a.key, &a.what).cmp(&(b.until, &b.key, &b.what)));
     ends(&mut report, all, now);
     report
+}
+
+/// Whether the store in the data folder can be opened with the master keys that are configured, and which
+/// of them it needs.
+fn master_keys(config: &Config, material: &Material, report: &mut Report) {
+    let mut fault = |problem| report.faults.push(Fault::new("store.encryption.keys", problem));
+    let state = match store::vault_state(&config.gateway.data) {
+        Ok(Some(state)) => state,
+        Ok(None) => return,
+        Err(problem) => return fault(problem.to_string()),
+    };
+    let ids: Vec<&str> = material.masters.iter().map(|key| key.id()).collect();
+    match ids.iter().position(|id| *id == state.master) {
+        None => fault(format!(
+            "the store is encrypted under the master key {}, which is none of those configured ({}): name its file \
+             in store.encryption.keys",
+            state.master,
+            if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+        )),
+        Some(0) if state.moving => report.warnings.push(format!(
+            "store.encryption.keys: keys of messages are still moving to the master key {}; leave the old ones until \
+             this is over",
+            state.master
+        )),
+        Some(0) => report.warnings.extend(
+            ids.iter().skip(1).map(|id| {
+                format!("store.encryption.keys: the master key {id} is not needed any more; remove it")
+            }),
+        ),
+        Some(_) => report.warnings.push(format!(
+            "store.encryption.keys: the master key {} is still needed, until the gateway has read the new list \
+             (SIGHUP or restart)",
+            state.master
+        )),
+    }
 }
 
 fn ends(report: &mut Report, all: Vec<Expiry>, now: Timestamp) {

@@ -13,6 +13,7 @@ use crate::domain::Timestamp;
 use crate::front::{Accounts, tls};
 use crate::observe::scrape::Validities;
 use crate::route::Directory;
+use crate::store::Store;
 use crate::verify::Verifier;
 
 /// The swappable parts; the rooms hold the same ones.
@@ -25,6 +26,7 @@ pub struct Live {
     pub tls: tls::Server,
     pub operators_tls: tls::Server,
     pub deliver: Arc<Deliver>,
+    pub store: Arc<Store>,
     /// One reload at a time.
     pub one: Mutex<()>,
 }
@@ -42,6 +44,12 @@ impl Live {
         });
         let (config, material) =
             read.await.map_err(|error| vec![Fault::new("", format!("reading failed: {error}"))])??;
+        let (store, masters) = (Arc::clone(&self.store), material.masters.clone());
+        // What can still fail comes first. A key that is taken for nothing does no harm: the one before
+        // still has to be configured then, or the next start says that it is missing.
+        let rotated = tokio::task::spawn_blocking(move || store.rotate(&masters)).await;
+        let rotated = rotated.map_err(|error| error.to_string()).and_then(|r| r.map_err(|f| f.to_string()));
+        rotated.map_err(|problem| vec![Fault::new("store.encryption.keys", problem)])?;
         self.take(&old, config, material)
     }
 
@@ -78,7 +86,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("signing", old.signing != new.signing),
         ("limits (other than those inside a document)", old.limits != limits),
         ("delivery", old.delivery != new.delivery),
-        ("store", old.store != new.store),
+        ("store", needing_restart(&old.store) != needing_restart(&new.store)),
         ("proof", old.proof != new.proof),
         ("log", old.log != new.log),
         ("xta", old.xta != new.xta),
@@ -89,16 +97,25 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
+/// What of `[store]` is only read at start: not the master keys, as long as there are some.
+fn needing_restart(store: &crate::config::Store) -> (crate::config::Store, bool) {
+    let encryption = crate::config::Encryption { on: store.encryption.on, keys: Vec::new() };
+    (crate::config::Store { encryption, ..store.clone() }, store.encryption.keys.is_empty())
+}
+
 /// The configuration now in force: the old one where only a restart brings the new.
 fn kept(old: &Config, new: Config) -> Config {
     let old = old.clone();
     let limits = crate::config::Limits { document: new.limits.document, ..old.limits };
+    let encryption = crate::config::Encryption { keys: new.store.encryption.keys, ..old.store.encryption };
+    let store = crate::config::Store { encryption, ..old.store };
     Config {
         trust: new.trust,
         schemas: new.schemas,
         directory: new.directory,
         accounts: new.accounts,
         limits,
+        store,
         ..old
     }
 }

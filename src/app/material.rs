@@ -11,6 +11,7 @@ use crate::domain::{Account, Digest};
 use crate::front::tls;
 use crate::pem;
 use crate::route::Directory;
+use crate::store::MasterKey;
 use crate::verify::header::Rules;
 use crate::verify::schema::Schemas;
 use crate::verify::sign::Signer;
@@ -31,6 +32,8 @@ pub struct Material {
     pub tls: tls::Server,
     /// TLS of the operators' port.
     pub operators_tls: tls::Server,
+    /// The store's master keys, as the configuration lists them.
+    pub masters: Vec<Arc<dyn MasterKey>>,
 }
 
 impl Material {
@@ -49,7 +52,8 @@ impl Material {
         let tls = faults.keep("tls", tls::Server::load(tls_files(config), tls::ClientAuth::Required));
         // The same files: what is wrong with them has been said.
         let operators_tls = tls::Server::load(tls_files(config), tls::ClientAuth::Optional).ok();
-        let whole = (trust, rules, schemas, directory, signer, tls, operators_tls);
+        let masters = faults.keep("store.encryption.keys", masters(config));
+        let whole = (trust, rules, schemas, directory, signer, tls, operators_tls, masters);
         let (
             Some(trust),
             Some(rules),
@@ -58,6 +62,7 @@ impl Material {
             Some(signer),
             Some(tls),
             Some(operators_tls),
+            Some(masters),
         ) = whole
         else {
             return Err(faults.0);
@@ -70,7 +75,7 @@ impl Material {
         };
         let verifier = Verifier::new(settings);
         let accounts = accounts(config);
-        Ok(Self { verifier, directory, accounts, signer, tls, operators_tls })
+        Ok(Self { verifier, directory, accounts, signer, tls, operators_tls, masters })
     }
 }
 
@@ -107,6 +112,21 @@ fn rules(folders: &[PathBuf]) -> Result<Rules, Vec<String>> {
         }
     }
     if faults.is_empty() { Ok(rules) } else { Err(faults) }
+}
+
+/// The master keys.
+pub fn masters(config: &Config) -> Result<Vec<Arc<dyn MasterKey>>, Vec<String>> {
+    let (mut keys, mut faults) = (Vec::<Arc<dyn MasterKey>>::new(), Vec::new());
+    for source in &config.store.encryption.keys {
+        match source.load() {
+            Ok(key) if keys.iter().any(|known| known.id() == key.id()) => {
+                faults.push(format!("the master key {} is listed twice: each must be another one", key.id()));
+            }
+            Ok(key) => keys.push(Arc::new(key)),
+            Err(problem) => faults.push(problem),
+        }
+    }
+    if faults.is_empty() { Ok(keys) } else { Err(faults) }
 }
 
 fn signer(config: &Config) -> Result<Signer, Vec<String>> {

@@ -111,6 +111,7 @@ impl Rooms {
             tls: material.tls,
             operators_tls: material.operators_tls,
             deliver,
+            store: Arc::clone(&store),
             one: tokio::sync::Mutex::default(),
             config: ArcSwap::from_pointee(config),
         };

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::proof::audit::{AuditFault, Findings, audit};
 use crate::proof::book::Identity;
 use crate::proof::event::Seen;
+use crate::store::ReadingKeys;
 use crate::store::inspect;
 use crate::store::ledger::Tail;
 
@@ -90,6 +91,7 @@ pub enum CompareFault {
 /// [`CompareFault`].
 pub fn compare<C: AsRef<[u8]>>(
     data: &Path,
+    keys: &ReadingKeys,
     export: &mut dyn BufRead,
     certificates: &[C],
 ) -> Result<Compared, CompareFault> {
@@ -116,7 +118,7 @@ pub fn compare<C: AsRef<[u8]>>(
     if let Some(start) = findings.start.as_ref().filter(|start| start.frame() == common) {
         here = start.head.to_string();
     }
-    let ours = digest(&ledger, common)?;
+    let ours = digest(&ledger, keys, common)?;
     if common > 0 && findings.last.as_ref().is_some_and(|l| l.frame() >= common) && ours != here {
         return Err(CompareFault::Another(common));
     }
@@ -127,7 +129,7 @@ pub fn compare<C: AsRef<[u8]>>(
         ..Compared::default()
     };
     let begin = Tail::first(&ledger).map_err(BackupFault::from)?.unwrap_or(1);
-    messages(&ledger, begin, |number, record| {
+    messages(&ledger, keys, begin, |number, record| {
         if number <= common
             && let Some((lost, _)) = later.get_mut(record.id.as_str())
         {
@@ -159,10 +161,10 @@ fn lost(seen: &Seen<'_>) -> Lost {
 }
 
 /// The digest of a frame of the store.
-fn digest(ledger: &Path, frame: u64) -> Result<String, BackupFault> {
+fn digest(ledger: &Path, keys: &ReadingKeys, frame: u64) -> Result<String, BackupFault> {
     if frame == 0 {
         return Ok(String::new());
     }
-    let mut tail = Tail::open(ledger, frame)?;
+    let mut tail = Tail::open(ledger, frame, keys)?;
     Ok(tail.any()?.map_or_else(String::new, |frame| frame.digest.to_string()))
 }

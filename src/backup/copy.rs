@@ -10,10 +10,11 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::domain::{Digest, Timestamp};
 use crate::proof::book;
+use crate::store::ReadingKeys;
 use crate::store::inspect;
 use crate::store::ledger::{self, Tail, Told};
 
-use super::{BackupFault, Entry, FORMAT, MANIFEST, Manifest, generations, io};
+use super::{BackupFault, Entry, FORMAT, MANIFEST, Manifest, generations, io, vault};
 
 /// How often it is begun anew when content was moved or let go while it was copied.
 const ROUNDS: usize = 3;
@@ -40,11 +41,11 @@ pub struct Made {
 /// Makes the next generation of the store in `data` in the folder `to`, and checks it: every file that
 /// was written is read again, the ledger's chain is walked, and the contents of all messages that
 /// changed since the generation before (of all, if `full`) are compared with their digests. May run
-/// beside a working gateway.
+/// beside a working gateway. Without `keys` the contents of an encrypted store are not compared.
 ///
 /// # Errors
 /// [`BackupFault`]; no generation is left then.
-pub fn backup(data: &Path, to: &Path, full: bool) -> Result<Made, BackupFault> {
+pub fn backup(data: &Path, keys: Option<&ReadingKeys>, to: &Path, full: bool) -> Result<Made, BackupFault> {
     if !data.join("ledger").is_dir() {
         return Err(BackupFault::NoStore(data.to_owned()));
     }
@@ -63,7 +64,12 @@ pub fn backup(data: &Path, to: &Path, full: bool) -> Result<Made, BackupFault> {
     loop {
         round += 1;
         clear(&part)?;
-        let made = Copy::new(data, &part, base.as_ref()).and_then(|copy| copy.run(full));
+        let made =
+            Copy::new(data, &part, base.as_ref()).and_then(|copy| copy.run(full, keys)).and_then(|made| {
+                // Before the generation is there: whoever puts it back finds its keys.
+                vault::replace(data, to)?;
+                Ok(made)
+            });
         match made {
             Ok(made) => {
                 let folder = to.join(format!("{number:06}"));
@@ -137,7 +143,7 @@ impl<'a> Copy<'a> {
         Ok(Self { data, part, known, base, entries: Vec::new(), copied: 0 })
     }
 
-    fn run(mut self, full: bool) -> Result<Made, BackupFault> {
+    fn run(mut self, full: bool, keys: Option<&ReadingKeys>) -> Result<Made, BackupFault> {
         // Checkpoints first: none may be about frames that the copy of the ledger has not.
         for path in self.list(book::FOLDER)? {
             if path.extension().is_none_or(|extension| extension != "new") {
@@ -152,7 +158,7 @@ impl<'a> Copy<'a> {
         }
         self.read_again()?;
         let since = self.base.filter(|_| !full).map_or(0, |(manifest, _)| manifest.last);
-        let checked = contents(self.part, since)?;
+        let checked = keys.map_or(Ok(0), |keys| contents(self.part, keys, since))?;
         let manifest = Manifest {
             format: FORMAT,
             made: Timestamp::now().to_string(),
@@ -292,12 +298,12 @@ pub(super) fn folders(folder: &Path) -> Result<(), BackupFault> {
 
 /// Compares the contents of all messages with a frame after `since` with their digests; how many
 /// messages there were.
-fn contents(root: &Path, since: u64) -> Result<u64, BackupFault> {
+fn contents(root: &Path, keys: &ReadingKeys, since: u64) -> Result<u64, BackupFault> {
     let ledger = root.join("ledger");
     let Some(begin) = Tail::first(&ledger)? else { return Ok(0) };
     let begin = begin.max(since + 1);
     let mut newest: HashMap<u64, u64> = HashMap::new();
-    frames(&ledger, begin, |number, told| {
+    frames(&ledger, keys, begin, |number, told| {
         match told {
             Told::Message { record, .. } => drop(newest.insert(record.sequence, number)),
             // What was its content may be gone by now.
@@ -307,10 +313,10 @@ fn contents(root: &Path, since: u64) -> Result<u64, BackupFault> {
         Ok(())
     })?;
     let mut checked = 0;
-    messages(&ledger, begin, |number, record| {
+    messages(&ledger, keys, begin, |number, record| {
         if newest.get(&record.sequence) == Some(&number) {
             for content in record.contents() {
-                let found = inspect::content(root, content);
+                let found = inspect::content(root, keys, content);
                 found.map_err(|fault| BackupFault::Content { id: record.id.to_string(), fault })?;
             }
             checked += 1;
@@ -323,10 +329,11 @@ fn contents(root: &Path, since: u64) -> Result<u64, BackupFault> {
 /// All records from a frame on.
 pub(super) fn messages(
     ledger: &Path,
+    keys: &ReadingKeys,
     begin: u64,
     mut visit: impl FnMut(u64, &crate::domain::Record) -> Result<(), BackupFault>,
 ) -> Result<(), BackupFault> {
-    frames(ledger, begin, |number, told| match told {
+    frames(ledger, keys, begin, |number, told| match told {
         Told::Message { record, .. } => visit(number, record),
         _ => Ok(()),
     })
@@ -335,13 +342,14 @@ pub(super) fn messages(
 /// All that is told from a frame on.
 fn frames(
     ledger: &Path,
+    keys: &ReadingKeys,
     begin: u64,
     mut visit: impl FnMut(u64, &Told) -> Result<(), BackupFault>,
 ) -> Result<(), BackupFault> {
     if inspect::end(ledger)?.0.last < begin {
         return Ok(());
     }
-    let mut tail = Tail::open(ledger, begin)?;
+    let mut tail = Tail::open(ledger, begin, keys)?;
     while let Some(frame) = tail.any()? {
         for told in &frame.told {
             visit(frame.number, told)?;

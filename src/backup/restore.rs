@@ -7,7 +7,7 @@ use crate::domain::{Action, ParkReason, Timestamp};
 use crate::observe::Metrics;
 use crate::proof::book::{Identity, Restored};
 use crate::store::ledger::{self, Summary};
-use crate::store::{ChangePort, OpenError, ReadPort, Settings, Store, StoreError};
+use crate::store::{ChangePort, Encryption, OpenError, ReadPort, Settings, Store, StoreError};
 
 use super::compare::Lost;
 use super::copy::{copy_file, folders, sync};
@@ -59,6 +59,7 @@ pub fn restore(from: &Path, generation: Option<u64>, to: &Path) -> Result<Put, B
             return Err(BackupFault::Damaged { path: source, why });
         }
     }
+    super::vault::put_back(from, to)?;
     let ledger = ledger::verify(&to.join("ledger"))?;
     if (ledger.last, ledger.head.to_string()) != (manifest.last, manifest.head.clone()) {
         let why = "it does not end as the manifest says".to_owned();
@@ -92,8 +93,8 @@ pub enum HoldFault {
 ///
 /// # Errors
 /// [`HoldFault`].
-pub async fn hold(data: PathBuf, lost: &[Lost]) -> Result<Vec<String>, HoldFault> {
-    let settings = Settings { min_free: 0, ..Settings::new(data) };
+pub async fn hold(data: PathBuf, encryption: Encryption, lost: &[Lost]) -> Result<Vec<String>, HoldFault> {
+    let settings = Settings { min_free: 0, encryption, ..Settings::new(data) };
     let store = Store::open(settings, Metrics::default())?.store;
     let mut left = Vec::new();
     let mut fault = None;

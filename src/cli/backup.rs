@@ -8,10 +8,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::client::certificates;
+use super::keys::MasterKeys;
 use super::output::{Table, counted, note, say, say_json};
 use super::{Done, Ended, Fault};
 use crate::backup::compare::{self, Compared};
 use crate::backup::{self};
+use crate::store::Encryption;
 
 /// `backup`.
 #[derive(Debug, Args)]
@@ -25,6 +27,9 @@ pub struct BackupArgs {
     /// Check the contents of all messages, not only of those that changed since the last generation.
     #[arg(long)]
     pub full: bool,
+    /// Keys to compare an encrypted store's contents with; the copy itself needs none.
+    #[command(flatten)]
+    pub keys: MasterKeys,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
@@ -52,6 +57,9 @@ pub struct RestoreArgs {
     /// Set nothing aside.
     #[arg(long, requires = "compare")]
     pub keep_going: bool,
+    /// Keys of an encrypted store, for `--compare`.
+    #[command(flatten)]
+    pub keys: MasterKeys,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
@@ -62,7 +70,14 @@ pub struct RestoreArgs {
 /// # Errors
 /// When no generation could be made; none is left then.
 pub fn backup(args: &BackupArgs) -> Done {
-    let made = backup::backup(&args.data, &args.to, args.full).map_err(|f| Fault::said(f.to_string()))?;
+    let keys = if args.keys.master_key.is_empty() && args.data.join("vault/keyring.json").exists() {
+        note("the store is encrypted: without --master-key its contents are copied, but not compared");
+        None
+    } else {
+        Some(args.keys.of(&args.data)?)
+    };
+    let made = backup::backup(&args.data, keys.as_ref(), &args.to, args.full);
+    let made = made.map_err(|f| Fault::said(f.to_string()))?;
     if args.json {
         say_json(&json!({
             "generation": made.generation, "folder": made.folder, "last": made.last, "files": made.files,
@@ -111,11 +126,18 @@ pub async fn restore(args: RestoreArgs) -> Done {
         trusted.extend(certificates(file)?);
     }
     let file = File::open(export).map_err(|e| Fault::file("read", export, &e))?;
-    let compared = compare::compare(&args.to, &mut BufReader::with_capacity(1 << 20, file), &trusted)
-        .map_err(|f| said(&f))?;
+    let compared = compare::compare(
+        &args.to,
+        &args.keys.of(&args.to)?,
+        &mut BufReader::with_capacity(1 << 20, file),
+        &trusted,
+    )
+    .map_err(|f| said(&f))?;
     let twice: Vec<_> = compared.behind.iter().filter(|lost| lost.twice()).cloned().collect();
     if !args.keep_going && !twice.is_empty() {
-        let left = backup::hold(args.to.clone(), &twice).await.map_err(|f| said(&f))?;
+        let masters = args.keys.masters()?;
+        let encryption = Encryption { on: !masters.is_empty(), masters };
+        let left = backup::hold(args.to.clone(), encryption, &twice).await.map_err(|f| said(&f))?;
         note(format!(
             "{} set aside: the later ledger shows them at their authority; ask it, then close or retry them",
             counted((twice.len() - left.len()) as u64, "message")

@@ -11,10 +11,11 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::client::certificates;
+use super::compare::CompareArgs;
 use super::input::{Input, read};
+use super::keys::MasterKeys;
 use super::output::{counted, say, say_json};
 use super::{Done, Ended, Fault};
-use crate::backup::compare;
 use crate::proof::audit::{AuditFault, Auditor, Finding, Findings, audit};
 use crate::proof::book::Identity;
 use crate::proof::export::{ExportFault, export};
@@ -54,6 +55,9 @@ pub struct VerifyArgs {
     /// The message's signed document, to be compared with the proof.
     #[arg(long, requires = "proof")]
     pub message: Option<PathBuf>,
+    /// Keys of an encrypted store, where its frames are compared with its checkpoints (`--cert`).
+    #[command(flatten)]
+    pub keys: MasterKeys,
     /// One JSON object: verdict, frames, head, …
     #[arg(long)]
     pub json: bool,
@@ -71,26 +75,12 @@ pub struct ExportArgs {
     /// Begin with the checkpoint before this frame.
     #[arg(long, default_value_t = 1)]
     pub from: u64,
+    /// Keys of an encrypted store.
+    #[command(flatten)]
+    pub keys: MasterKeys,
     /// Replace OUT when it exists.
     #[arg(long)]
     pub force: bool,
-}
-
-/// `ledger compare`.
-#[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// The store's folder.
-    #[arg(long)]
-    pub data: PathBuf,
-    /// A later export of its ledger.
-    #[arg(long)]
-    pub export: PathBuf,
-    /// The gateway's certificate for signatures (PEM); all of them, if it had several.
-    #[arg(long, required = true)]
-    pub cert: Vec<PathBuf>,
-    /// One JSON object.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Runs `ledger …`: exit 1 when something does not fit or is missing.
@@ -100,11 +90,11 @@ pub struct CompareArgs {
 pub fn run(command: &LedgerCommand) -> Done {
     match command {
         LedgerCommand::Export(args) => write_export(args),
-        LedgerCommand::Compare(args) => compare_with(&args.data, &args.export, &args.cert, args.json),
+        LedgerCommand::Compare(args) => super::compare::compare_with(args),
         LedgerCommand::Verify(args) => {
             let trusted = trusted(&args.cert)?;
             match (&args.data, &args.export, &args.proof) {
-                (Some(data), ..) => verify_folder(data, &trusted, args.json),
+                (Some(data), ..) => verify_folder(data, &args.keys, &trusted, args.json),
                 (_, Some(export), _) => verify_export(export, &trusted, args.json),
                 (_, _, Some(proof)) => verify_proof(proof, args.message.as_deref(), &trusted, args.json),
                 (None, None, None) => Err(Fault::said("name one of --data, --export, --proof")),
@@ -113,9 +103,9 @@ pub fn run(command: &LedgerCommand) -> Done {
     }
 }
 
-type Certificates = Vec<CertificateDer<'static>>;
+pub(super) type Certificates = Vec<CertificateDer<'static>>;
 
-fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
+pub(super) fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
     let mut all = Vec::new();
     for file in files {
         all.extend(certificates(file)?);
@@ -123,7 +113,7 @@ fn trusted(files: &[PathBuf]) -> Result<Certificates, Fault> {
     Ok(all)
 }
 
-fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
+pub(super) fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
     let source: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -132,7 +122,7 @@ fn open(path: &Path) -> Result<BufReader<Box<dyn std::io::Read>>, Fault> {
     Ok(BufReader::with_capacity(1 << 20, source))
 }
 
-fn ledger_folder(data: &Path) -> Result<PathBuf, Fault> {
+pub(super) fn ledger_folder(data: &Path) -> Result<PathBuf, Fault> {
     let folder = data.join("ledger");
     if folder.is_dir() {
         return Ok(folder);
@@ -144,13 +134,13 @@ fn ledger_folder(data: &Path) -> Result<PathBuf, Fault> {
 }
 
 /// Walks the frames, then compares them with what was signed.
-fn verify_folder(data: &Path, trusted: &Certificates, as_json: bool) -> Done {
+fn verify_folder(data: &Path, keys: &MasterKeys, trusted: &Certificates, as_json: bool) -> Done {
     let summary = match ledger::verify(&ledger_folder(data)?) {
         Ok(summary) => summary,
         Err(fault @ LedgerFault::Io { .. }) => return Err(Fault::said(fault.to_string())),
         Err(fault) => return damaged(&fault.to_string(), None, as_json),
     };
-    let sealed = match sealed(data, trusted)? {
+    let sealed = match sealed(data, keys, trusted)? {
         Sealed::Found(finding) => {
             // Without its line: there is no file whose line it could be.
             let why = format!("ledger and checkpoints don't fit: {}", finding.why);
@@ -201,14 +191,14 @@ enum Sealed {
     Unfit(String),
 }
 
-fn sealed(data: &Path, trusted: &Certificates) -> Result<Sealed, Fault> {
+fn sealed(data: &Path, keys: &MasterKeys, trusted: &Certificates) -> Result<Sealed, Fault> {
     let identity = Identity::read(data).map_err(|fault| Fault::said(fault.to_string()))?;
     if trusted.is_empty() || identity.is_none() {
         return Ok(Sealed::Nothing);
     }
     let mut auditor = Auditor::new(trusted);
     let mut found = None;
-    let written = export(data, 1, &mut |line| {
+    let written = export(data, &keys.of(data)?, 1, &mut |line| {
         auditor.line(line, &mut |_| {}).map_err(|finding| {
             let stop = std::io::Error::other("it does not fit");
             found = Some(finding);
@@ -350,9 +340,10 @@ fn verify_proof(path: &Path, document: Option<&Path>, trusted: &Certificates, as
 fn write_export(args: &ExportArgs) -> Done {
     ledger_folder(&args.data)?;
     let said = |fault: ExportFault| Fault::said(fault.to_string());
+    let keys = args.keys.of(&args.data)?;
     if args.out == Path::new("-") {
         let mut out = BufWriter::new(std::io::stdout().lock());
-        export(&args.data, args.from, &mut |line| out.write_all(line)).map_err(said)?;
+        export(&args.data, &keys, args.from, &mut |line| out.write_all(line)).map_err(said)?;
         out.flush().map_err(|e| Fault::file("write", &args.out, &e))?;
         return Ok(Ended::Well);
     }
@@ -366,7 +357,7 @@ fn write_export(args: &ExportArgs) -> Done {
     let fault = |e: std::io::Error| Fault::file("write", &args.out, &e);
     let write = || -> Result<_, Fault> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(&part).map_err(fault)?);
-        let end = export(&args.data, args.from, &mut |line| out.write_all(line)).map_err(said)?;
+        let end = export(&args.data, &keys, args.from, &mut |line| out.write_all(line)).map_err(said)?;
         out.into_inner().map_err(|e| fault(e.into_error()))?.sync_all().map_err(fault)?;
         std::fs::rename(&part, &args.out).map_err(fault)?;
         Ok(end)
@@ -384,17 +375,4 @@ fn write_export(args: &ExportArgs) -> Done {
         counted(end.checkpoints, "checkpoint")
     ))?;
     Ok(Ended::Well)
-}
-
-/// Says what a store lacks of a later export; exit 1 when it lacks anything.
-///
-/// # Errors
-/// When files can't be read, or don't belong together.
-pub fn compare_with(data: &Path, export: &Path, cert: &[PathBuf], as_json: bool) -> Done {
-    ledger_folder(data)?;
-    let compared = compare::compare(data, &mut open(export)?, &trusted(cert)?)
-        .map_err(|fault| Fault::said(fault.to_string()))?;
-    super::backup::say_compared(&compared, as_json)?;
-    let whole = compared.missing.is_empty() && compared.behind.is_empty();
-    Ok(if whole { Ended::Well } else { Ended::Refused })
 }

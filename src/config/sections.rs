@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::keys::encryption;
 use super::reader::Section;
 use super::value::{
     KeyFile, There, boolean, count, duration, list, number, octets, one_or_more, parsed, text,
@@ -186,6 +187,7 @@ pub(super) fn store(root: &mut Section<'_, '_>) -> Store {
         min_free: s.or("min_free", 1_024 * MIB, octets(0..=1 << 50)),
         segment: s.or("segment", 64 * MIB, octets(MIB..=1 << 32)),
         cache: s.or("cache", 64 * MIB, octets(MIB..=1 << 40)),
+        encryption: encryption(&mut s),
         retention: retention(&mut s),
     };
     s.end();

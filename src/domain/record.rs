@@ -109,6 +109,10 @@ pub struct Record {
     /// messages without one look as they did before there were any.
     #[serde(skip)]
     pub order: Option<Order>,
+    /// Where the key of its document and attachments lies; `None` where they are not encrypted, or
+    /// erased. Written before the rest, by the store alone.
+    #[serde(skip)]
+    pub slot: Option<u64>,
     /// What the signature covers. Written like `order`; `None` where nobody signed, and in records that
     /// are older than the statement.
     #[serde(skip)]
@@ -178,6 +182,7 @@ impl Record {
     pub fn without_content(&self, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.version = self.version.saturating_add(1);
+        next.slot = None;
         next.document.place = ContentPlace::Dropped;
         for attachment in &mut next.attachments {
             attachment.content.place = ContentPlace::Dropped;

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::ReadingKeys;
 use crate::store::ledger::{Tail, TailFault};
 
 use super::book::{self, BookFault, Identity, Noted, Page};
@@ -76,6 +77,7 @@ pub enum ExportFault {
 /// [`ExportFault`].
 pub fn export(
     data: &Path,
+    keys: &ReadingKeys,
     from: u64,
     line: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<End, ExportFault> {
@@ -91,7 +93,7 @@ pub fn export(
         Head { format: FORMAT.to_owned(), ledger: identity.ledger, first: identity.first, from: begin };
     line(format!("ledger {}\n", json(&head)?).as_bytes())?;
     let mut numbers = Numbers::default();
-    let mut tail = Tail::open(&folder, begin)?;
+    let mut tail = Tail::open(&folder, begin, keys)?;
     if let Some(start) = &start {
         numbers.put(&start.checkpoint.numbers);
         line(format!("start {}\n", json(&start.checkpoint)?).as_bytes())?;

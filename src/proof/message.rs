@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Digest, MessageId};
+use crate::store::ReadingKeys;
 use crate::store::ledger::{Tail, TailFault};
 
 use super::book::{self, BookFault, Identity};
@@ -184,7 +185,7 @@ pub enum ProveFault {
 ///
 /// # Errors
 /// [`ProveFault`].
-pub fn prove(data: &Path, message: &MessageId, frame: u64) -> Result<Proof, ProveFault> {
+pub fn prove(data: &Path, keys: &ReadingKeys, message: &MessageId, frame: u64) -> Result<Proof, ProveFault> {
     let identity = Identity::read(data)?.ok_or(ProveFault::Unsealed)?;
     let index = frame.checked_sub(identity.first).ok_or(ProveFault::Unsealed)?;
     let (before, noted) = book::covering(data, index)?.ok_or(ProveFault::Unsealed)?;
@@ -193,7 +194,7 @@ pub fn prove(data: &Path, message: &MessageId, frame: u64) -> Result<Proof, Prov
         None => (Peaks::default(), identity.first),
         Some(b) => (b.checkpoint.tree(b.statement.size).ok_or_else(differs)?, b.statement.frame() + 1),
     };
-    let mut tail = Tail::open(&data.join("ledger"), begin)?;
+    let mut tail = Tail::open(&data.join("ledger"), begin, keys)?;
     let mut events = Vec::new();
     let mut counted = Numbers::default();
     while let Some(frame) = tail.read(noted.statement.frame())? {

@@ -52,8 +52,8 @@ impl Prover {
         let Some(frame) = newest else { return Ok(None) };
         self.sealed(frame).await?;
         let _room = self.room.acquire().await;
-        let (data, message) = (self.data.clone(), id.clone());
-        let made = tokio::task::spawn_blocking(move || prove(&data, &message, frame)).await;
+        let (data, keys, message) = (self.data.clone(), self.ledger.keys(), id.clone());
+        let made = tokio::task::spawn_blocking(move || prove(&data, &keys, &message, frame)).await;
         let proof = match made {
             Ok(Ok(proof)) => proof,
             Ok(Err(ProveFault::Unsealed)) => return Err(later()),

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use crate::domain::{Digest, Timestamp};
 use crate::observe::Metrics;
-use crate::store::LedgerPort;
 use crate::store::ledger::{Tail, TailFault};
+use crate::store::{LedgerPort, ReadingKeys};
 use crate::verify::sign::{SignError, Signer};
 
 use super::book::{self, BookFault, Identity, Noted};
@@ -112,7 +112,8 @@ impl Sealer {
         let (asks, asked) = channel();
         let (tell, sealed) = watch::channel(Sealed::default());
         let work = move || {
-            let worked = Work::open(settings, signer).and_then(|work| run(work, &*ledger, &asked, &tell));
+            let worked = Work::open(settings, &ledger.keys(), signer)
+                .and_then(|work| run(work, &*ledger, &asked, &tell));
             if let Err(fault) = worked {
                 tracing::error!(%fault, "no checkpoints are made any more");
                 metrics.corrupt("proof");
@@ -197,7 +198,7 @@ struct Work {
 }
 
 impl Work {
-    fn open(settings: Settings, signer: Arc<Signer>) -> Result<Self, SealFault> {
+    fn open(settings: Settings, keys: &ReadingKeys, signer: Arc<Signer>) -> Result<Self, SealFault> {
         let data = settings.data.as_path();
         let folder = data.join("ledger");
         let identity = match Identity::read(data)? {
@@ -211,13 +212,13 @@ impl Work {
         let book = book::Writer::open(data)?;
         let numbers = book.numbers().clone();
         let (tree, tail, head) = match book.last() {
-            None => (Peaks::default(), Tail::open(&folder, identity.first)?, Digest::default()),
+            None => (Peaks::default(), Tail::open(&folder, identity.first, keys)?, Digest::default()),
             Some(last) => {
                 let statement = &last.statement;
                 let tree = last.checkpoint.tree(statement.size).filter(|tree| tree.root() == statement.root);
                 let tree =
                     tree.ok_or_else(|| SealFault::Differs("the last checkpoint is broken".to_owned()))?;
-                (tree, resume(&folder, statement)?, statement.head)
+                (tree, resume(&folder, statement, keys)?, statement.head)
             }
         };
         let certificate = Digest::of(signer.certificate());
@@ -299,7 +300,7 @@ impl Work {
 }
 
 /// The ledger behind the last checkpoint, after a look whether it is the one that was sealed.
-fn resume(folder: &Path, last: &Statement) -> Result<Tail, SealFault> {
+fn resume(folder: &Path, last: &Statement, keys: &ReadingKeys) -> Result<Tail, SealFault> {
     let gone = |at: u64| {
         SealFault::Differs(format!(
             "frames up to {} were on disk at {}, and the ledger ends before frame {at}",
@@ -307,10 +308,10 @@ fn resume(folder: &Path, last: &Statement) -> Result<Tail, SealFault> {
             last.at
         ))
     };
-    let mut tail = match Tail::open(folder, last.frame()) {
+    let mut tail = match Tail::open(folder, last.frame(), keys) {
         // The frame itself may be let go with its segment; the next one names its digest.
         Err(TailFault::Gone { first, .. }) if first == last.frame() + 1 => {
-            return Ok(Tail::open(folder, first)?);
+            return Ok(Tail::open(folder, first, keys)?);
         }
         Err(TailFault::Missing(at)) => return Err(gone(at)),
         opened => opened?,

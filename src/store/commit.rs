@@ -20,6 +20,7 @@ use super::ledger::{Writer, exhausted};
 use super::open::Shared;
 use super::overlay::Overlay;
 use super::queue::{Request, collect, refuse};
+use super::vault::Hold;
 use super::{Acceptance, StagedFile, StoreError};
 
 /// Why a group was not made durable.
@@ -81,6 +82,10 @@ struct Build {
     replies: Vec<Reply>,
     /// Files that the group's records name.
     files: Vec<StagedFile>,
+    /// Slots that the group's records name.
+    holds: Vec<Hold>,
+    /// Slots that no record names any more once the group is on disk.
+    erased: Vec<u64>,
     frames: Vec<u8>,
     at: Timestamp,
     room: bool,
@@ -153,11 +158,12 @@ impl Committer {
             self.plan(request, &mut build);
         }
         let outcome = self.persist(&mut build, entries > 0);
-        let Build { mut group, replies, mut files, frames, .. } = build;
+        let Build { mut group, replies, mut files, mut holds, frames, .. } = build;
         self.frames = frames;
         if let Err(failure) = outcome {
             if !matches!(failure, Failure::Fatal(_)) {
                 files.iter_mut().for_each(|file| file.kept = false);
+                holds.iter_mut().for_each(|hold| hold.kept = false);
             }
             return self.fail(failure, replies, Vec::new());
         }
@@ -178,10 +184,19 @@ impl Committer {
         let accepts = requests.iter().any(|r| matches!(r, Request::Accept(..)));
         let group = Group { last: self.ledger.last, head: self.ledger.head, ..Group::default() };
         let room = !accepts || self.shared.files.room().is_ok();
-        Build { group, replies: Vec::new(), files: Vec::new(), frames, at: Timestamp::now(), room }
+        Build {
+            group,
+            replies: Vec::new(),
+            files: Vec::new(),
+            holds: Vec::new(),
+            erased: Vec::new(),
+            frames,
+            at: Timestamp::now(),
+            room,
+        }
     }
 
-    /// Content, then ledger, each synced before the next.
+    /// Content, then ledger, then slots that are wiped, each synced before the next.
     fn persist(&mut self, build: &mut Build, content: bool) -> Result<(), Failure> {
         if build.frames.is_empty() {
             return Ok(());
@@ -190,8 +205,9 @@ impl Committer {
             self.content.write().map_err(|e| Failure::of("writing content", &e))?;
             self.content.sync().map_err(|e| Failure::Fatal(format!("syncing content failed: {e}")))?;
         }
-        // From here on a frame that names the files may reach the disk.
+        // From here on a frame that names the files and slots may reach the disk.
         build.files.iter_mut().for_each(|file| file.kept = true);
+        build.holds.iter_mut().for_each(|hold| hold.kept = true);
         let (last, head) = (build.group.last, build.group.head);
         let appended = self.ledger.append(&build.frames, last, head);
         let (segment, begin) = appended.map_err(|e| Failure::of("writing the ledger", &e))?;
@@ -201,7 +217,9 @@ impl Committer {
                 place.offset += begin;
             }
         }
-        self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))
+        self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))?;
+        let erased = self.shared.vault.erase(&build.erased);
+        erased.map_err(|e| Failure::Fatal(format!("erasing keys of messages failed: {e}")))
     }
 
     /// Answers a group that was not made durable.

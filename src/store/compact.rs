@@ -110,13 +110,13 @@ impl House {
         }
     }
 
-    /// The record with all that it has in segment `number` laid in the present one; `None` where it has
-    /// nothing there, or something can't be read.
+    /// The record with all that it has in segment `number` laid in the present one, as it lies there: what is
+    /// encrypted stays under its key. `None` where it has nothing there, or something can't be read.
     fn elsewhere(&self, record: &Record, number: u64) -> Option<Draft> {
         let mut inline = Vec::new();
         for (slot, content) in slots(record).into_iter().filter(|(_, content)| lies_in(content, number)) {
-            match content::open(&self.shared.root, content).and_then(content::read_whole) {
-                Ok(octets) => inline.push((slot, octets)),
+            match content::payload(&self.shared.root, content) {
+                Ok(payload) => inline.push((slot, payload)),
                 Err(fault) => {
                     self.broken(&record.id, &fault);
                     return None;
@@ -128,7 +128,7 @@ impl House {
         }
         let mut next = record.clone();
         next.version = next.version.saturating_add(1);
-        Some(Draft { record: next, inline, files: Vec::new() })
+        Some(Draft { record: next, inline, files: Vec::new(), hold: None })
     }
 
     /// Removes files that no record names and nobody is staging.

@@ -1,38 +1,38 @@
 //! The octets of messages: small ones in content segments, large ones in files of their own.
 //!
 //! An entry of a segment is `length u32, CRC32C u32, kind u8, length of the owner's id u8, 2 octets
-//! zero, id, octets`; the checksum covers everything but itself. A record names the first octet behind
-//! that head. The owner stands there so that a segment can be emptied without asking every record
-//! where its contents lie. Both segments and files are on disk before the ledger names what is in them.
+//! zero, id, octets`; the length is that of the octets, the checksum covers everything but itself. A record
+//! names the first octet behind that head. The owner stands there so that a segment can be emptied without
+//! asking every record where its contents lie. Both segments and files are on disk before the ledger names
+//! what is in them. What is encrypted has a kind of its own (see `vault/entry`); a file says by its length
+//! whether it is (see `vault/chunks`).
+
+mod read;
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
-use aws_lc_rs::digest::{Context, SHA256};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use crate::domain::MessageId;
 use crate::domain::record::ContentPlace;
-use crate::domain::{ContentRef, Digest, MessageId};
-use crate::observe::Metrics;
 
+use super::StoreError;
 use super::ledger::sync_folder;
 use super::room::{self, Room};
-use super::{ContentReader, StoreError};
+use super::vault::{MESSAGE, PREFIX, RECORDS, SealedEntry, VaultFault};
+
+pub(crate) use read::{Reader, drain, open, payload};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
 const FORMAT: u32 = 1;
 const SEGMENT_HEAD: u64 = 32;
 const ENTRY_HEAD: u64 = 12;
-/// Kind of an entry: octets as they came. Encrypted ones will get another.
+/// Kind of an entry: octets as they came.
 const PLAIN: u8 = 1;
 /// Octets of an owner's id at most.
 const MAX_OWNER: u64 = u8::MAX as u64;
-/// Octets handed out at once.
-const CHUNK: usize = 64 << 10;
 
 pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
     move |source| match source.kind() {
@@ -43,6 +43,45 @@ pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreErro
 
 fn corrupt(why: &str) -> StoreError {
     StoreError::Corrupt { what: "stored content".to_owned(), why: why.to_owned() }
+}
+
+/// What the vault says of content.
+pub(crate) fn vault_fault(fault: VaultFault) -> StoreError {
+    match fault {
+        VaultFault::Io { path: _, source } => io("using the keys of messages")(source),
+        VaultFault::Closed => StoreError::Closed(fault.to_string()),
+        VaultFault::Erased => StoreError::Dropped,
+        VaultFault::Random | VaultFault::Cipher => {
+            StoreError::Io { what: "encrypting".to_owned(), source: std::io::Error::other(fault.to_string()) }
+        }
+        fault => corrupt(&fault.to_string()),
+    }
+}
+
+/// Content on its way into a segment.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// As it came.
+    Plain(Bytes),
+    /// Encrypted.
+    Sealed(SealedEntry),
+}
+
+impl Payload {
+    /// Octets behind the entry's head.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Plain(octets) => octets.len(),
+            Self::Sealed(entry) => PREFIX + entry.octets.len(),
+        }
+    }
+
+    fn parts(&self) -> (u8, &[u8], &[u8]) {
+        match self {
+            Self::Plain(octets) => (PLAIN, &[], octets),
+            Self::Sealed(entry) => (entry.kind, &entry.prefix, &entry.octets),
+        }
+    }
 }
 
 /// The folder of content segments.
@@ -88,9 +127,10 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    /// Continues behind the last octet that a record names, if only room follows there. If
-    /// anything else does (a group that was never acknowledged), it stays: a new segment is begun.
-    pub(crate) fn open(root: &Path, end: (u64, u64), bound: u64) -> std::io::Result<Self> {
+    /// Continues behind the last entry that a record names (given as that does), if only room follows
+    /// there. If anything else does (a group that was never acknowledged), it stays: a new segment is
+    /// begun.
+    pub(crate) fn open(root: &Path, last: (u64, u64), bound: u64) -> std::io::Result<Self> {
         let folder = segments_folder(root);
         let highest = numbers(&folder)?.last().copied().unwrap_or_default();
         let mut segments = Self {
@@ -102,14 +142,15 @@ impl Segments {
             room: Room::default(),
             pending: Vec::new(),
         };
-        if highest > 0 && highest == end.0 {
+        if highest > 0 && highest == last.0 {
             let path = segment_path(&segments.folder, highest);
             let file = OpenOptions::new().read(true).write(true).open(path)?;
             let len = file.metadata()?.len();
             let mut room = Room::of(len);
-            let written = room::written(&file, end.1.min(len))?;
-            if written == end.1 {
-                segments.len = end.1;
+            let end = end_of(&file, last.1)?;
+            let written = room::written(&file, end.min(len))?;
+            if written == end {
+                segments.len = end;
                 segments.room = room;
                 segments.file = Some(file);
             } else {
@@ -137,12 +178,14 @@ impl Segments {
         }
     }
 
-    /// Lays octets out in the group; gives where they will lie.
-    pub(crate) fn put(&mut self, owner: &MessageId, octets: &[u8]) -> ContentPlace {
+    /// Lays content out in the group; gives where it will lie.
+    pub(crate) fn put(&mut self, owner: &MessageId, payload: &Payload) -> ContentPlace {
         let offset = self.len + self.pending.len() as u64 + ENTRY_HEAD;
         let owner = owner.as_str().as_bytes();
-        self.pending.extend_from_slice(&entry_head(owner, octets));
+        let (kind, prefix, octets) = payload.parts();
+        self.pending.extend_from_slice(&entry_head(kind, owner, prefix, octets));
         self.pending.extend_from_slice(owner);
+        self.pending.extend_from_slice(prefix);
         self.pending.extend_from_slice(octets);
         ContentPlace::Segment { segment: self.number, offset }
     }
@@ -180,26 +223,28 @@ impl Segments {
     }
 }
 
-fn entry_head(owner: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
+fn entry_head(kind: u8, owner: &[u8], prefix: &[u8], octets: &[u8]) -> [u8; ENTRY_HEAD as usize] {
     let mut head = [0; ENTRY_HEAD as usize];
-    let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+    let len = u32::try_from(prefix.len() + octets.len()).unwrap_or(u32::MAX);
     head[..4].copy_from_slice(&len.to_le_bytes());
-    head[8] = PLAIN;
+    head[8] = kind;
     // No id is longer than 100 characters.
     head[9] = u8::try_from(owner.len()).unwrap_or(u8::MAX);
-    let crc = crc32c::crc32c_append(checksum(&head, owner), octets);
+    let crc = crc32c::crc32c_append(checksum(&head, owner), prefix);
+    let crc = crc32c::crc32c_append(crc, octets);
     head[4..8].copy_from_slice(&crc.to_le_bytes());
     head
 }
 
-fn checksum(head: &[u8; ENTRY_HEAD as usize], rest: &[u8]) -> u32 {
+fn checksum(head: &[u8; ENTRY_HEAD as usize], octets: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&head[..4]);
-    crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), rest)
+    crc32c::crc32c_append(crc32c::crc32c_append(crc, &head[8..]), octets)
 }
 
-/// Octets of a whole entry.
-pub(crate) fn entry_octets(owner: &MessageId, len: u64) -> u64 {
-    len.saturating_add(ENTRY_HEAD + owner.as_str().len() as u64)
+/// Octets of a whole entry; `sealed` where its octets are encrypted.
+pub(crate) fn entry_octets(owner: &MessageId, len: u64, sealed: bool) -> u64 {
+    let prefix = if sealed { PREFIX as u64 } else { 0 };
+    len.saturating_add(ENTRY_HEAD + owner.as_str().len() as u64 + prefix)
 }
 
 /// Octets of an entry's head and its owner at most.
@@ -210,26 +255,22 @@ pub(crate) const MAX_HEAD: usize = (ENTRY_HEAD + MAX_OWNER) as usize;
 pub(crate) fn owner(at: &[u8]) -> Option<(&[u8], u64)> {
     let (head, rest) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>()?;
     let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-    let owner = rest.get(..usize::from(head[9])).filter(|_| head[8] == PLAIN)?;
+    let known = matches!(head[8], PLAIN | MESSAGE | RECORDS);
+    let owner = rest.get(..usize::from(head[9])).filter(|_| known)?;
     Some((owner, ENTRY_HEAD + owner.len() as u64 + u64::from(len)))
 }
 
-/// Where the octets of the entry lie that `at` begins with; the reason why there is none.
-fn entry(at: &[u8]) -> Result<Range<usize>, &'static str> {
-    let Some((head, rest)) = at.split_first_chunk::<{ ENTRY_HEAD as usize }>() else {
-        return Err("its segment ends before it");
-    };
-    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    let owner = usize::from(head[9]);
-    let Some(rest) = rest.get(..owner + len) else { return Err("its segment ends before it") };
-    if checksum(head, rest).to_le_bytes() != head[4..8] {
-        return Err("its checksum differs");
+/// Where the entry ends that a record names by `offset`; beyond all files where the file ends before it.
+fn end_of(file: &File, offset: u64) -> std::io::Result<u64> {
+    let mut head = [0; ENTRY_HEAD as usize];
+    let Some(begin) = offset.checked_sub(ENTRY_HEAD) else { return Ok(SEGMENT_HEAD) };
+    match file.read_exact_at(&mut head, begin) {
+        Ok(()) => {}
+        Err(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(u64::MAX),
+        Err(fault) => return Err(fault),
     }
-    if head[8] != PLAIN {
-        return Err("it is of a kind that a newer program wrote");
-    }
-    let begin = ENTRY_HEAD as usize + owner;
-    Ok(begin..begin + len)
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+    Ok(offset.saturating_add(u64::from(head[9]) + u64::from(len)))
 }
 
 fn create(folder: &Path, number: u64) -> std::io::Result<File> {
@@ -245,122 +286,4 @@ fn create(folder: &Path, number: u64) -> std::io::Result<File> {
     file.sync_all()?;
     sync_folder(folder)?;
     Ok(file)
-}
-
-/// Opens content for reading. Blocking.
-pub(crate) fn open(root: &Path, content: &ContentRef) -> Result<Source, StoreError> {
-    let missing = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::NotFound => corrupt("its file is missing"),
-        std::io::ErrorKind::UnexpectedEof => corrupt("its segment ends before it"),
-        _ => io("reading content")(e),
-    };
-    match content.place {
-        ContentPlace::Segment { segment, offset } => {
-            let file = File::open(segment_path(&segments_folder(root), segment)).map_err(missing)?;
-            let start = offset.checked_sub(ENTRY_HEAD).ok_or_else(|| corrupt("its place is impossible"))?;
-            let most = content.len.saturating_add(ENTRY_HEAD + MAX_OWNER);
-            let there = file.metadata().map_err(missing)?.len().saturating_sub(start);
-            let mut found =
-                vec![0; usize::try_from(most.min(there)).map_err(|_| corrupt("its length is impossible"))?];
-            file.read_exact_at(&mut found, start).map_err(missing)?;
-            let octets = entry(&found).map_err(corrupt)?;
-            let octets = Bytes::from(found).slice(octets);
-            if Digest::of(&octets) != content.sha256 {
-                return Err(corrupt("its digest differs"));
-            }
-            Ok(Source::Memory(octets))
-        }
-        ContentPlace::File { name } => {
-            let file = File::open(file_path(root, name)).map_err(missing)?;
-            if file.metadata().map_err(missing)?.len() != content.len {
-                return Err(corrupt("its length differs"));
-            }
-            Ok(Source::File(Box::new(Hashed { file, hash: Context::new(&SHA256), sha256: content.sha256 })))
-        }
-        ContentPlace::Dropped => Err(StoreError::Dropped),
-    }
-}
-
-/// Opened content.
-pub(crate) enum Source {
-    /// Read whole, digest checked.
-    Memory(Bytes),
-    /// Read chunk by chunk, digest checked at the end.
-    File(Box<Hashed>),
-}
-
-/// Reads opened content of a segment, which is in memory already, or a file to its end. Blocking.
-pub(crate) fn read_whole(source: Source) -> Result<Bytes, StoreError> {
-    match source {
-        Source::Memory(octets) => Ok(octets),
-        Source::File(mut file) => {
-            let mut out = BytesMut::new();
-            while let Some(chunk) = file.next()? {
-                out.extend_from_slice(&chunk);
-            }
-            Ok(out.freeze())
-        }
-    }
-}
-
-/// A file that is hashed while it is read.
-pub(crate) struct Hashed {
-    file: File,
-    hash: Context,
-    sha256: Digest,
-}
-
-impl Hashed {
-    /// The next chunk; after the last one the digest is checked.
-    fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        let mut part = Read::by_ref(&mut self.file).take(CHUNK as u64);
-        part.read_to_end(&mut chunk).map_err(io("reading content"))?;
-        if chunk.is_empty() {
-            let right = self.hash.clone().finish().as_ref() == self.sha256.0;
-            return if right { Ok(None) } else { Err(corrupt("its digest differs")) };
-        }
-        self.hash.update(&chunk);
-        Ok(Some(Bytes::from(chunk)))
-    }
-}
-
-/// Hands opened content out.
-pub(crate) struct Reader {
-    source: Option<Source>,
-    metrics: Metrics,
-}
-
-impl Reader {
-    pub(crate) fn new(source: Source, metrics: Metrics) -> Self {
-        Self { source: Some(source), metrics }
-    }
-}
-
-#[async_trait]
-impl ContentReader for Reader {
-    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        match self.source.take() {
-            Some(Source::Memory(mut octets)) => {
-                if octets.is_empty() {
-                    return Ok(None);
-                }
-                let chunk = octets.split_to(octets.len().min(CHUNK));
-                self.source = Some(Source::Memory(octets));
-                Ok(Some(chunk))
-            }
-            Some(Source::File(mut file)) => {
-                let read = tokio::task::spawn_blocking(move || (file.next(), file)).await;
-                let (chunk, file) = read.map_err(|e| StoreError::Closed(e.to_string()))?;
-                match &chunk {
-                    Ok(Some(_)) => self.source = Some(Source::File(file)),
-                    Ok(None) => {}
-                    Err(StoreError::Corrupt { .. }) => self.metrics.corrupt("content"),
-                    Err(_) => {}
-                }
-                chunk
-            }
-            None => Ok(None),
-        }
-    }
 }

@@ -9,7 +9,7 @@
 //! Other kinds (snapshots, retention marks) will get their own octet; a reader that
 //! meets a kind or version it doesn't know refuses it as newer.
 
-use crate::domain::{Digest, EndpointControl, MessageId, Timestamp};
+use crate::domain::{Digest, MessageId, Timestamp};
 
 use super::codec;
 
@@ -36,8 +36,8 @@ pub(crate) enum Change {
     Accepted(Vec<u8>),
     /// A message changed: how many facts are new, and its sealed record.
     Changed(u32, Vec<u8>),
-    /// An operator's setting.
-    Control(EndpointControl),
+    /// An operator's setting, sealed.
+    Control(Vec<u8>),
     /// The retention of a message's record has ended: its acceptance number and its id.
     Forgotten(u64, MessageId),
     /// Frames before this number are not needed any more and may be gone; the number that the next
@@ -91,10 +91,7 @@ pub(crate) fn write(out: &mut Vec<u8>, heading: Heading, change: &Change) -> Res
     let (tag, added, value) = match change {
         Change::Accepted(record) => (1_u8, 0, record.as_slice()),
         Change::Changed(added, record) => (2, *added, record.as_slice()),
-        Change::Control(control) => {
-            sealed = codec::seal(0, control)?;
-            (3, 0, sealed.as_slice())
-        }
+        Change::Control(setting) => (3, 0, setting.as_slice()),
         Change::Forgotten(sequence, id) => {
             sealed = codec::seal(0, &(sequence, id))?;
             (FORGOTTEN, 0, sealed.as_slice())
@@ -182,7 +179,7 @@ impl Body {
             out.push(match rest[0] {
                 1 => Change::Accepted(value.to_vec()),
                 2 => Change::Changed(added, value.to_vec()),
-                3 => Change::Control(codec::unseal(value)?.1),
+                3 => Change::Control(value.to_vec()),
                 FORGOTTEN => {
                     let (sequence, id) = codec::unseal(value)?.1;
                     Change::Forgotten(sequence, id)

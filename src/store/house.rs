@@ -15,6 +15,7 @@ use super::index::IndexFault;
 use super::open::{Settings, Shared};
 use super::queue::Request;
 use super::retention::Retention;
+use super::vault::VaultFault;
 
 /// Time between two searches for files that nobody names.
 const STRAYS: Duration = Duration::from_secs(6 * 3600);
@@ -87,6 +88,7 @@ impl House {
     pub(crate) fn run(&self, asks: &Receiver<Ask>) {
         let clock = Clock { began: Instant::now(), at: Timestamp::now() };
         let mut kept = Kept::default();
+        self.keys();
         self.report(self.strays(&mut kept), kept);
         let mut swept = Instant::now();
         loop {
@@ -109,6 +111,16 @@ impl House {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Wipes keys of messages that a stop left behind and no record names. Once, before anything else: only
+    /// afterwards are their slots filled anew.
+    fn keys(&self) {
+        match self.shared.vault.sweep(|slot| self.shared.index().ok()?.has_slot(slot).ok()) {
+            Ok(0) | Err(VaultFault::Closed) => {}
+            Ok(gone) => tracing::info!(gone, "wiped keys that no message names"),
+            Err(fault) => tracing::warn!(%fault, "keys that no message names could not be wiped"),
         }
     }
 

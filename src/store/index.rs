@@ -16,7 +16,7 @@ mod fill;
 mod frame;
 pub(crate) mod query;
 
-use apply::{Counts, Derived};
+use apply::{Counts, Derived, hidden};
 pub(crate) use fill::Filler;
 
 use std::collections::BTreeMap;
@@ -32,9 +32,12 @@ use super::StoreError;
 use super::codec::{self, CodecFault};
 use super::keys::{self, Key, kind};
 use super::ledger::{self, Place, ReadFault};
+use super::vault::Vault;
 
 /// Layout of the index; another one is rebuilt.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
+/// Added to the layout where keys that tell authors and UUIDs are hidden.
+const BLIND: u8 = 0x80;
 
 /// Why the index can't answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +98,7 @@ pub(crate) struct Meta {
     pub(crate) head: Digest,
     /// The number the next accepted message gets.
     pub(crate) next_sequence: u64,
-    /// Segment and offset behind the last content that a record names.
+    /// Segment and offset of the last content that a record names.
     pub(crate) content_end: (u64, u64),
     /// Sum over all entries but counts and this one.
     sum: u64,
@@ -138,6 +141,7 @@ pub(crate) enum Step {
 pub(crate) struct Index {
     db: sled::Db,
     folder: PathBuf,
+    vault: Arc<Vault>,
     derived: Mutex<Derived>,
     ledger: ledger::Reader,
 }
@@ -178,7 +182,12 @@ fn weight(key: &[u8], value: &[u8]) -> u64 {
 impl Index {
     /// Opens or makes an index. May panic, hang or take much memory on damaged files: call it
     /// through `recover`, which guards against that.
-    pub(crate) fn open(folder: &Path, ledger: &Path, cache: u64) -> Result<Self, IndexFault> {
+    pub(crate) fn open(
+        folder: &Path,
+        ledger: &Path,
+        vault: &Arc<Vault>,
+        cache: u64,
+    ) -> Result<Self, IndexFault> {
         guarded(|| {
             let db = sled::Config::new()
                 .path(folder)
@@ -186,16 +195,23 @@ impl Index {
                 .flush_every_ms(None)
                 .mode(sled::Mode::HighThroughput)
                 .open()?;
-            let mut derived = Derived::default();
+            let mut derived = Derived {
+                vault: Arc::clone(vault),
+                meta: Meta::default(),
+                counts: Counts::new(),
+                controls: BTreeMap::new(),
+                living: BTreeMap::new(),
+            };
+            let layout = if vault.blinds() { LAYOUT | BLIND } else { LAYOUT };
             match db.get(Key::of(kind::META).done())? {
                 Some(octets) => {
                     derived.meta = codec::unseal(&octets).map_err(|f| IndexFault::Entry("the head", f))?.1;
-                    if derived.meta.layout != LAYOUT {
+                    if derived.meta.layout != layout {
                         return Err(IndexFault::Inconsistent("it has another layout"));
                     }
                 }
                 None if db.is_empty() => {
-                    derived.meta = Meta { layout: LAYOUT, next_sequence: 1, ..Meta::default() };
+                    derived.meta = Meta { layout, next_sequence: 1, ..Meta::default() };
                 }
                 None => return Err(IndexFault::Inconsistent("it has no head")),
             }
@@ -205,14 +221,20 @@ impl Index {
                 let (key, value) = entry?;
                 derived.controls.insert(key.to_vec(), value.to_vec());
             }
-            let ledger = ledger::Reader::new(ledger);
-            Ok(Self { db, folder: folder.to_owned(), derived: Mutex::new(derived), ledger })
+            let ledger = ledger::Reader::new(ledger, Arc::clone(vault));
+            let vault = Arc::clone(vault);
+            Ok(Self { db, folder: folder.to_owned(), vault, derived: Mutex::new(derived), ledger })
         })
     }
 
     fn derived(&self) -> MutexGuard<'_, Derived> {
         // Poisoned only by a failing engine, and then the index is given up.
         self.derived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys that records are read with.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.vault
     }
 
     /// What it knows of itself.
@@ -250,19 +272,6 @@ impl Index {
         octets_in(&self.folder)
     }
 
-    /// Whether another index holds the same entries, of the same frame.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        let whole = |index: &Self| {
-            let derived = index.derived();
-            let meta = derived.meta.clone();
-            let counts = derived.counts.iter().filter(|(_, n)| **n > 0);
-            let counts: Vec<((String, u8), u64)> = counts.map(|(slot, n)| (slot.clone(), *n)).collect();
-            let sums = (meta.applied, meta.head, meta.next_sequence, meta.sum, meta.messages, meta.octets);
-            (sums, counts, derived.controls.clone(), derived.living.clone())
-        };
-        whole(self) == whole(other)
-    }
-
     /// Where it lies.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.clone()
@@ -296,7 +305,8 @@ impl Index {
         uuid: uuid::Uuid,
     ) -> Result<Option<(MessageId, Digest)>, IndexFault> {
         guarded(|| {
-            let Some(value) = self.db.get(keys::duplicate(author, uuid))? else { return Ok(None) };
+            let key = hidden(&self.vault, keys::duplicate(author, uuid));
+            let Some(value) = self.db.get(key)? else { return Ok(None) };
             let fault = || IndexFault::Inconsistent("a duplicate key leads nowhere");
             let (digest, id) = value.split_first_chunk::<32>().ok_or_else(fault)?;
             Ok(Some((text_id(id).ok_or_else(fault)?, Digest(*digest))))
@@ -306,6 +316,11 @@ impl Index {
     /// Whether a record names this content file.
     pub(crate) fn has_file(&self, name: uuid::Uuid) -> Result<bool, IndexFault> {
         guarded(|| Ok(self.db.contains_key(keys::file(name))?))
+    }
+
+    /// Whether a record names this slot of the vault.
+    pub(crate) fn has_slot(&self, slot: u64) -> Result<bool, IndexFault> {
+        guarded(|| Ok(self.db.contains_key(keys::slot_of_key(slot))?))
     }
 
     /// Writes out what is buffered and syncs its files: only a clean stop asks for it, and even

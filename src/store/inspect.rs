@@ -6,11 +6,10 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::domain::record::ContentPlace;
 use crate::domain::{ContentRef, Digest};
 
 use super::ledger::{self, LedgerFault, Summary};
-use super::{StoreError, content};
+use super::{ReadingKeys, StoreError, content};
 
 /// Where the ledger in `folder` (`…/ledger`) ends: its last segment alone is walked. What the process
 /// has written and not synced yet is in it; none of that was acknowledged. With it the number of that
@@ -29,22 +28,11 @@ pub fn end(folder: &Path) -> Result<(Summary, u64), LedgerFault> {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`], [`StoreError::Io`].
-pub fn content(root: &Path, content: &ContentRef) -> Result<(), StoreError> {
-    let name = match content.place {
-        ContentPlace::File { name } => name,
-        ContentPlace::Segment { .. } => return content::open(root, content).map(drop),
-        // Nobody expects it any more.
-        ContentPlace::Dropped => return Ok(()),
-    };
-    // Opening looks at the length; the digest shows at the end.
-    content::open(root, content)?;
-    let path = content::file_path(root, name);
-    let found = digest(&path).map_err(content::io("reading content"))?;
-    if found.1 == content.sha256 {
-        Ok(())
-    } else {
-        let why = "its digest differs".to_owned();
-        Err(StoreError::Corrupt { what: "stored content".to_owned(), why })
+pub fn content(root: &Path, keys: &ReadingKeys, content: &ContentRef) -> Result<(), StoreError> {
+    // What retention has taken meanwhile is no fault.
+    match content::open(root, &keys.0, content).and_then(content::drain) {
+        Err(StoreError::Dropped) => Ok(()),
+        read => read,
     }
 }
 

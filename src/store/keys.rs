@@ -31,6 +31,8 @@ pub(crate) mod kind {
     pub(crate) const MESSAGE: u8 = b'm';
     /// Author, UUID → digest of the document, id.
     pub(crate) const DUPLICATE: u8 = b'u';
+    /// Slot of the vault → id.
+    pub(crate) const SLOT: u8 = b'v';
     /// What the index knows of itself.
     pub(crate) const META: u8 = b'z';
 }
@@ -132,6 +134,11 @@ pub(crate) fn file(name: uuid::Uuid) -> Vec<u8> {
     key.done()
 }
 
+/// Where the owner of a slot of the vault stands.
+pub(crate) fn slot_of_key(slot: u64) -> Vec<u8> {
+    Key::of(kind::SLOT).number(slot).done()
+}
+
 /// Where an operator's setting stands.
 pub(crate) fn control(endpoint: &EndpointId) -> Vec<u8> {
     Key::of(kind::CONTROL).text(endpoint.as_str()).done()
@@ -169,10 +176,13 @@ fn expiry(record: &Record) -> Option<(Class, u64)> {
 }
 
 /// Number of the segment and octets of each content of a record that lies in one, its head and its owner's
-/// id included: a segment full of small contents is full.
+/// id included: a segment full of small contents is full. That receipt and order of an erased message are
+/// encrypted is not to be seen in its record; they count for a little less than they take.
 pub(crate) fn inline(record: &Record) -> impl Iterator<Item = (u64, u64)> {
     record.contents().filter_map(move |content| match content.place {
-        ContentPlace::Segment { segment, .. } => Some((segment, entry_octets(&record.id, content.len))),
+        ContentPlace::Segment { segment, .. } => {
+            Some((segment, entry_octets(&record.id, content.len, record.slot.is_some())))
+        }
         ContentPlace::File { .. } | ContentPlace::Dropped => None,
     })
 }
@@ -193,7 +203,7 @@ pub(crate) fn moving(record: &Record) -> Vec<Pair> {
     let id = record.id.as_str().as_bytes();
     let endpoint = record.placement.endpoint.as_str();
     let of = |kind| Key::of(kind).text(endpoint);
-    let mut out = Vec::with_capacity(2);
+    let mut out = Vec::with_capacity(4);
     let state = state_octet(&record.state);
     let mut entry = vec![state];
     entry.extend_from_slice(&record.accepted_at.0.to_be_bytes());
@@ -201,6 +211,9 @@ pub(crate) fn moving(record: &Record) -> Vec<Pair> {
     out.push((of(kind::LISTING).octet(slot(state)).number(record.sequence).done(), entry));
     if let Some(at) = record.state.claimable_at() {
         out.push((of(kind::DUE).number(at.0).number(record.sequence).done(), id.to_vec()));
+    }
+    if let Some(slot) = record.slot {
+        out.push((slot_of_key(slot), id.to_vec()));
     }
     if let Some((class, at)) = expiry(record) {
         let key = Key::of(kind::EXPIRY).octet(class as u8).number(at).number(record.sequence);

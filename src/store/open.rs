@@ -23,6 +23,7 @@ use super::queue::{Request, refuse};
 use super::recover::{self, Recovered, Recovery};
 use super::retention::Retention;
 use super::stage::Files;
+use super::vault::{Encryption, Vault, VaultFault};
 use super::{StoreError, apply};
 
 /// Events kept for a slow watcher.
@@ -64,6 +65,8 @@ pub struct Settings {
     pub keep_every: Duration,
     /// How long a start may spend on checking the index; the rest of a large one is trusted.
     pub check_budget: Duration,
+    /// Whether, and with which master keys, what is written is encrypted.
+    pub encryption: Encryption,
 }
 
 impl Settings {
@@ -83,6 +86,7 @@ impl Settings {
             retention: Retention::default(),
             keep_every: Duration::from_secs(60),
             check_budget: Duration::from_secs(1),
+            encryption: Encryption::default(),
         }
     }
 }
@@ -109,6 +113,9 @@ pub enum OpenError {
     /// Even a new index can't be made.
     #[error("a new index can't be made ({0}): check that the disk has room and the folder may be written")]
     Index(String),
+    /// Its keys can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultFault),
     /// The operating system said no.
     #[error("{path}: {source}; check that the folder exists and may be written")]
     Io {
@@ -153,6 +160,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) metrics: Metrics,
     pub(crate) files: Arc<Files>,
+    pub(crate) vault: Arc<Vault>,
     /// The last frame on disk.
     pub(crate) synced: AtomicU64,
     /// The ledger's last segment, and the octets of it that are on disk.
@@ -232,14 +240,15 @@ impl Store {
         std::fs::create_dir_all(root.join("ledger")).map_err(io(&root))?;
         let lock = lock(&root)?;
         Files::prepare(&root).map_err(io(&root))?;
-        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &metrics)?;
+        let vault = Vault::open(&root, &settings.encryption)?;
+        let Recovered { index, segments, end, recovery } = recover::recover(&settings, &vault, &metrics)?;
         let folder = root.join("ledger");
         let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
         let meta = index.meta();
         let content = Segments::open(&root, meta.content_end, settings.content_segment).map_err(io(&root))?;
         Marker::new(false, ledger.last, &ledger.head).write(&root).map_err(io(&root))?;
         let index = Arc::new(index);
-        let files = Arc::new(Files::new(&root, settings.inline_max, settings.min_free));
+        let files = Arc::new(Files::new(&root, settings.inline_max, settings.min_free, vault.seals()));
         let shared = Arc::new(Shared {
             root,
             index: RwLock::new(Some(Arc::clone(&index))),
@@ -247,6 +256,7 @@ impl Store {
             events: broadcast::Sender::new(EVENTS),
             metrics,
             files,
+            vault,
             synced: AtomicU64::new(ledger.last),
             ledger_end: Mutex::new(ledger.reach()),
             content_at: AtomicU64::new(content.number()),
@@ -273,6 +283,7 @@ impl Store {
             move || apply::run(&shared, index, &applying_at, &groups)
         })?;
         spawn("store-commit", move || work(committer, requests, applying, lock, &stopped))?;
+        shared.vault.start().map_err(io(&shared.root))?;
         let house = House::new(Arc::clone(&shared), &settings, queue.downgrade(), applied.clone());
         let (asks, asked) = std::sync::mpsc::channel();
         spawn("store-house", move || house.run(&asked))?;
@@ -345,6 +356,7 @@ fn work(
             tracing::warn!(%why, "the stop is not marked as clean; the next start will look closer");
         }
     }
+    shared.vault.close();
     drop(lock);
     let _ = stopped.send(true);
 }

@@ -15,12 +15,40 @@ use super::index::{Index, IndexFault};
 use super::open::Store;
 use super::queue::Request;
 use super::stage::Stage;
+use super::vault::{MasterKey, VaultFault};
 use super::{
     AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, LedgerPort, NewMessage, ReadPort,
-    StageWriter, StoreError, accept, content,
+    ReadingKeys, StageWriter, StoreError, accept, content,
 };
 
 impl Store {
+    /// Erases document and attachments of a message that has ended, for good: the key that they were
+    /// encrypted with is overwritten on disk when this returns, wherever copies of them may be. Where
+    /// they were not encrypted this does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], [`StoreError::Conflict`] while the message is on its way,
+    /// [`StoreError::Io`], [`StoreError::Closed`].
+    pub async fn erase(&self, id: &MessageId) -> Result<Arc<Record>, StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.ask(Request::Erase(id.clone(), to), answer).await
+    }
+
+    /// Takes the first of these master keys to wrap the store's keys from now on; what the one before
+    /// wrapped follows in the background. Gives whether it was another before. Blocking.
+    ///
+    /// # Errors
+    /// [`VaultFault`]; the key before is still the one that counts.
+    pub fn rotate(&self, masters: &[Arc<dyn MasterKey>]) -> Result<bool, VaultFault> {
+        self.shared.vault.rotate(masters)
+    }
+
+    /// Whether keys of messages are still on their way to the newest master key.
+    #[must_use]
+    pub fn rotating(&self) -> bool {
+        self.shared.vault.is_moving()
+    }
+
     async fn ask<T>(
         &self,
         request: Request,
@@ -62,12 +90,16 @@ impl AcceptPort for Store {
     }
 
     async fn accept(&self, new: NewMessage) -> Result<Acceptance, StoreError> {
-        let files = Arc::clone(&self.shared.files);
+        let (files, vault) = (Arc::clone(&self.shared.files), Arc::clone(&self.shared.vault));
+        let key = match vault.seals() {
+            true => Some(vault.message_key().await.map_err(content::vault_fault)?),
+            false => None,
+        };
         let draft = if accept::is_large(&files, &new) {
-            let made = tokio::task::spawn_blocking(move || accept::draft(&files, new)).await;
+            let made = tokio::task::spawn_blocking(move || accept::draft(&files, &vault, key, new)).await;
             made.map_err(|_| self.shared.health.fault())??
         } else {
-            accept::draft(&files, new)?
+            accept::draft(&files, &vault, key, new)?
         };
         let (to, answer) = oneshot::channel();
         self.ask(Request::Accept(Box::new(draft), to), answer).await
@@ -132,7 +164,8 @@ impl ReadPort for Store {
 
     async fn open(&self, content: &ContentRef) -> Result<Box<dyn ContentReader>, StoreError> {
         let (shared, asked) = (Arc::clone(&self.shared), content.clone());
-        let opened = tokio::task::spawn_blocking(move || content::open(&shared.root, &asked)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || content::open(&shared.root, &shared.vault, &asked)).await;
         let source = opened.map_err(|_| self.shared.health.fault())?;
         if matches!(source, Err(StoreError::Corrupt { .. })) {
             if self.retired(&content.place) {
@@ -152,6 +185,10 @@ impl ReadPort for Store {
 impl LedgerPort for Store {
     fn synced(&self) -> u64 {
         self.shared.synced.load(Ordering::Acquire)
+    }
+
+    fn keys(&self) -> ReadingKeys {
+        ReadingKeys(Arc::clone(&self.shared.vault))
     }
 
     async fn newest_frame(&self, id: &MessageId) -> Result<Option<u64>, StoreError> {

@@ -18,6 +18,8 @@ pub(crate) enum Request {
     Accept(Box<Draft>, oneshot::Sender<Result<Acceptance, StoreError>>),
     Change(Box<Record>, oneshot::Sender<Result<Arc<Record>, StoreError>>),
     Control(EndpointControl, oneshot::Sender<Result<(), StoreError>>),
+    /// Erase the content of a message that has ended.
+    Erase(MessageId, oneshot::Sender<Result<Arc<Record>, StoreError>>),
     /// A record whose contents have other places, those in it laid in a segment anew.
     Place(Box<Draft>, oneshot::Sender<Result<Arc<Record>, StoreError>>),
     /// Remove a message that still has this version.
@@ -72,7 +74,7 @@ pub(crate) fn refuse(request: Request, fault: StoreError) {
         Request::Control(_, to) | Request::Forget(_, _, to) | Request::Trim(_, to) => {
             drop(to.send(Err(fault)));
         }
-        Request::Place(_, to) => drop(to.send(Err(fault))),
+        Request::Place(_, to) | Request::Erase(_, to) => drop(to.send(Err(fault))),
         // Dropping a switch tells whoever waits for it.
         Request::Switch(_) | Request::Stop => {}
     }

@@ -13,6 +13,7 @@ use super::marker::Marker;
 use super::recover::catch_up;
 use super::replay::{Newest, Replay};
 use super::snapshot::{self, Snapshot, SnapshotFault};
+use super::vault::Vault;
 
 /// Messages brought to the index in one batch; see `replay`.
 const BATCH: usize = 64;
@@ -60,7 +61,7 @@ pub(crate) fn fill(
     marker: Option<&Marker>,
     metrics: &Metrics,
 ) -> Result<Filled, LedgerFault> {
-    let base = base(root, segments, metrics);
+    let base = base(root, index.vault(), segments, metrics);
     let (snapshot, later) = match base {
         Some((snapshot, at)) => (Some(snapshot), segments.get(at..).unwrap_or_default()),
         None => (None, segments),
@@ -80,9 +81,9 @@ pub(crate) fn fill(
 
 /// The newest whole snapshot that ends where a segment begins, and that segment's place among the others. A
 /// broken one is set aside.
-fn base(root: &Path, segments: &[Segment], metrics: &Metrics) -> Option<(Snapshot, usize)> {
+fn base(root: &Path, vault: &Vault, segments: &[Segment], metrics: &Metrics) -> Option<(Snapshot, usize)> {
     for path in snapshot::all(root) {
-        let snapshot = match Snapshot::check(&path) {
+        let snapshot = match Snapshot::check(&path, vault) {
             Ok(snapshot) => snapshot,
             Err(fault) => {
                 metrics.corrupt("snapshot");
@@ -126,7 +127,7 @@ fn load(filler: &Filler<'_>, snapshot: Snapshot, folder: &Path, newest: &Newest)
     let head = snapshot.head.clone();
     let (last, digest) = (head.next.saturating_sub(1), head.digest);
     let mut progress = Progress::new("messages of the snapshot brought in");
-    let reader = Reader::new(folder);
+    let reader = Reader::new(folder, Arc::clone(filler.vault()));
     let mut steps: Vec<Step> = head.controls.into_iter().map(Step::Control).collect();
     steps.push(Step::Trimmed(head.trimmed, head.next_sequence));
     let mut done = 0_u64;

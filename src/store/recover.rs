@@ -7,6 +7,7 @@
 //! damaged index can't bring the process down twice.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::marker::{self, Marker};
 use super::open::{OpenError, Settings, io};
 use super::rebuild;
 use super::replay::Replay;
+use super::vault::Vault;
 
 /// Present while an index is being opened or rebuilt.
 const OPENING: &str = "index.opening";
@@ -84,7 +86,11 @@ fn how_it_stopped(marker: Option<&Marker>, empty: bool) -> Stopped {
 }
 
 /// Brings ledger and index together. Changes nothing in the ledger.
-pub(crate) fn recover(settings: &Settings, metrics: &Metrics) -> Result<Recovered, OpenError> {
+pub(crate) fn recover(
+    settings: &Settings,
+    vault: &Arc<Vault>,
+    metrics: &Metrics,
+) -> Result<Recovered, OpenError> {
     let began = Instant::now();
     let root = settings.folder.as_path();
     let marker = match Marker::read(root) {
@@ -102,7 +108,7 @@ pub(crate) fn recover(settings: &Settings, metrics: &Metrics) -> Result<Recovere
     }
     let segments = ledger::segments(&root.join("ledger"))?;
     let stopped = how_it_stopped(marker.as_ref(), segments.is_empty());
-    let mut shelf = Shelf { root: root.to_owned(), cache: settings.index_cache };
+    let mut shelf = Shelf { root: root.to_owned(), vault: Arc::clone(vault), cache: settings.index_cache };
     let (found, mut rebuilt) = match shelf.distrust(stopped)? {
         Some(why) => (None, Some(why)),
         None => match shelf.open(settings.check_budget) {
@@ -212,6 +218,7 @@ pub(crate) fn catch_up(
 /// so that whatever still hangs on an old one can't disturb it.
 struct Shelf {
     root: PathBuf,
+    vault: Arc<Vault>,
     cache: u64,
 }
 
@@ -251,9 +258,9 @@ impl Shelf {
         let engine = |e: std::io::Error| IndexFault::Engine(e.to_string());
         std::fs::write(self.root.join(OPENING), b"").map_err(engine)?;
         let (to, opened) = std::sync::mpsc::channel();
-        let (cache, ledger) = (self.cache, self.root.join("ledger"));
+        let (cache, ledger, vault) = (self.cache, self.root.join("ledger"), Arc::clone(&self.vault));
         let work = move || {
-            let index = Index::open(&folder, &ledger, cache);
+            let index = Index::open(&folder, &ledger, &vault, cache);
             let checked = index.and_then(|i| Ok((i.check(Instant::now() + budget)?, i)));
             // Nobody waits any more when it took too long; the index goes then.
             let _ = to.send(checked);
@@ -297,7 +304,7 @@ impl Shelf {
             // What can't be removed now is tried again next time.
             let _ = std::fs::remove_dir_all(path);
         }
-        Index::open(&folder, &self.root.join("ledger"), self.cache)
+        Index::open(&folder, &self.root.join("ledger"), &self.vault, self.cache)
     }
 
     /// The index is in use now: removes the notes against it.

@@ -118,7 +118,7 @@ impl House {
     fn build(&self, folder: &std::path::Path, building: &std::path::Path) -> Result<Arc<Index>, String> {
         let shared = &self.shared;
         let ledger = shared.root.join("ledger");
-        let index = Index::open(folder, &ledger, self.cache).map_err(|f| f.to_string())?;
+        let index = Index::open(folder, &ledger, &shared.vault, self.cache).map_err(|f| f.to_string())?;
         let segments = until(shared, self.end()).map_err(|f| f.to_string())?;
         let filled = rebuild::fill(&index, &shared.root, &segments, None, &shared.metrics)
             .map_err(|f| f.to_string())?;

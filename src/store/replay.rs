@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::domain::{Digest, MessageId, Record};
 
-use super::codec;
 use super::frame::{Body, BodyFault, Change};
 use super::index::{Filler, Index, IndexFault, Step};
 use super::ledger::{self, LedgerFault, Place, Segment};
 use super::rebuild::Progress;
+use super::records;
 use super::steps::Steps;
+use super::vault::Vault;
 
 /// Messages brought to the index in one batch. While a batch goes in, sled keeps every node that it
 /// replaces: 2,048 messages at once took 1.1 GB of memory and twice the time (measured).
@@ -31,7 +32,7 @@ impl Newest {
             for change in body.changes()? {
                 match change {
                     Change::Accepted(sealed) | Change::Changed(_, sealed) => {
-                        newest.insert(codec::sequence(&sealed)?, number);
+                        newest.insert(records::sequence(&sealed)?, number);
                     }
                     Change::Forgotten(sequence, _) => drop(newest.insert(sequence, number)),
                     Change::Control(_) | Change::Trimmed(..) => {}
@@ -61,6 +62,7 @@ enum Target<'i> {
 /// Applies frames to an index, many in a batch.
 pub(crate) struct Replay<'i> {
     index: Target<'i>,
+    vault: Arc<Vault>,
     steps: Steps,
     last: u64,
     head: Digest,
@@ -70,17 +72,18 @@ pub(crate) struct Replay<'i> {
 impl<'i> Replay<'i> {
     /// For an index that has what came before.
     pub(crate) fn going_on(index: &'i Index) -> Self {
-        Self::new(Target::Known(index))
+        Self::new(Target::Known(index), index.vault())
     }
 
     /// For an empty index: of each message only the last word.
     pub(crate) fn filling(index: &'i Filler<'i>, newest: Newest) -> Self {
-        Self::new(Target::Empty(index, newest))
+        Self::new(Target::Empty(index, newest), index.vault())
     }
 
-    fn new(index: Target<'i>) -> Self {
+    fn new(index: Target<'i>, vault: &Arc<Vault>) -> Self {
         let progress = Progress::new("frames of the ledger brought in");
-        Self { index, steps: Steps::default(), last: 0, head: Digest::default(), progress }
+        let (vault, steps) = (Arc::clone(vault), Steps::default());
+        Self { index, vault, steps, last: 0, head: Digest::default(), progress }
     }
 
     /// Takes a frame in. The inner fault is the index's, the outer one the frame's.
@@ -94,7 +97,8 @@ impl<'i> Replay<'i> {
         self.progress.tick(number);
         for change in body.changes()? {
             let (old, sealed) = match change {
-                Change::Control(control) => {
+                Change::Control(sealed) => {
+                    let control = records::decode_control(&self.vault, &sealed)?;
                     self.steps.push(Step::Control(control));
                     continue;
                 }
@@ -118,13 +122,13 @@ impl<'i> Replay<'i> {
                 Change::Changed(_, sealed) => (true, sealed),
             };
             if let Target::Empty(_, newest) = &self.index {
-                if newest.is(codec::sequence(&sealed)?, number) {
-                    let new = Arc::new(codec::decode(&sealed)?);
+                if newest.is(records::sequence(&sealed)?, number) {
+                    let new = Arc::new(records::decode(&self.vault, &sealed)?);
                     self.steps.push(Step::Record { old: None, new, place });
                 }
                 continue;
             }
-            let new = Arc::new(codec::decode(&sealed)?);
+            let new = Arc::new(records::decode(&self.vault, &sealed)?);
             let old = match old.then(|| self.before(&new.id)).transpose() {
                 Ok(old) => old,
                 Err(fault) => return Ok(Some(fault)),

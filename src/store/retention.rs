@@ -86,14 +86,15 @@ impl House {
     /// What stays of a message moves to the present segment with the same frame, so that the old one
     /// empties by itself.
     fn without_content(&self, record: &Record, now: Timestamp) -> Draft {
-        let mut draft = Draft { record: record.without_content(now), inline: Vec::new(), files: Vec::new() };
+        let next = record.without_content(now);
+        let mut draft = Draft { record: next, inline: Vec::new(), files: Vec::new(), hold: None };
         let order = record.order.as_ref().map(|order| (Slot::Envelope, &order.envelope));
         for (slot, content) in [(Slot::Receipt, &record.receipt)].into_iter().chain(order) {
             if !matches!(content.place, ContentPlace::Segment { .. }) {
                 continue;
             }
-            match content::open(&self.shared.root, content).and_then(content::read_whole) {
-                Ok(octets) => draft.inline.push((slot, octets)),
+            match content::payload(&self.shared.root, content) {
+                Ok(payload) => draft.inline.push((slot, payload)),
                 // It stays where it is: whoever asks for it is told.
                 Err(fault) => self.broken(&record.id, &fault),
             }

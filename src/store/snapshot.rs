@@ -4,7 +4,7 @@
 //! A snapshot is folded from the one before and the ledger segments that were closed since, all of them
 //! files that never change: nobody who works with the store notices. It is written to a draft, synced,
 //! renamed, and its folder synced. It is never needed: without one, or with a broken one, the ledger
-//! is walked. `AMTSSNAP, format u32, length u32, head`, then blocks of `count u32, CRC32C u32, places`, the
+//! is walked. Where the store encrypts, the head is encrypted; places tell nothing. `AMTSSNAP, format u32, length u32, head`, then blocks of `count u32, CRC32C u32, places`, the
 //! last one empty and followed by `all places u64, CRC32C of all blocks' checksums u32`.
 
 use std::collections::HashMap;
@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Digest, EndpointControl};
 
-use super::codec;
+use super::codec::{self, CodecFault};
 use super::frame::Change;
 use super::ledger::{self, LedgerFault, Place, Segment, sync_folder};
+use super::records;
+use super::vault::{Heading, Vault};
 
 const MAGIC: &[u8; 8] = b"AMTSSNAP";
 const FORMAT: u32 = 1;
@@ -41,7 +43,7 @@ pub(crate) enum SnapshotFault {
     #[error("{0}")]
     Broken(&'static str),
     #[error("its head: {0}")]
-    Head(#[from] codec::CodecFault),
+    Head(#[from] CodecFault),
     #[error("format {0} is newer than this program knows")]
     Newer(u32),
 }
@@ -89,7 +91,7 @@ fn number(octets: &[u8]) -> u64 {
 
 impl Snapshot {
     /// Opens one and reads its head.
-    pub(crate) fn open(path: &Path) -> Result<Self, SnapshotFault> {
+    pub(crate) fn open(path: &Path, vault: &Vault) -> Result<Self, SnapshotFault> {
         let mut from = BufReader::with_capacity(256 << 10, File::open(path)?);
         let mut fixed = [0; 16];
         from.read_exact(&mut fixed)?;
@@ -106,14 +108,15 @@ impl Snapshot {
         }
         let mut head = vec![0; len];
         from.read_exact(&mut head)?;
+        let head = vault.unseal(&head).map_err(CodecFault::from)?;
         let head = codec::unseal(&head)?.1;
         Ok(Self { head, path: path.to_owned(), from })
     }
 
     /// Reads all of it once: afterwards nothing in it is in doubt.
-    pub(crate) fn check(path: &Path) -> Result<Self, SnapshotFault> {
-        Self::open(path)?.each(|_, _| Ok::<_, SnapshotFault>(()))?;
-        Self::open(path)
+    pub(crate) fn check(path: &Path, vault: &Vault) -> Result<Self, SnapshotFault> {
+        Self::open(path, vault)?.each(|_, _| Ok::<_, SnapshotFault>(()))?;
+        Self::open(path, vault)
     }
 
     /// Whether it ends where this segment begins.
@@ -171,13 +174,13 @@ struct Delta {
 }
 
 impl Delta {
-    fn of(segments: &[Segment], next: &Segment, head: Head) -> Result<Self, SnapshotFault> {
+    fn of(segments: &[Segment], next: &Segment, vault: &Vault, head: Head) -> Result<Self, SnapshotFault> {
         let mut delta = Self { places: HashMap::new(), head };
         let end = ledger::walk(segments, |_, _, body, place| {
             for change in body.changes()? {
                 match change {
                     Change::Accepted(sealed) | Change::Changed(_, sealed) => {
-                        let sequence = codec::sequence(&sealed)?;
+                        let sequence = records::sequence(&sealed)?;
                         delta.places.insert(sequence, Some(place));
                         delta.head.next_sequence = delta.head.next_sequence.max(sequence.saturating_add(1));
                     }
@@ -189,7 +192,8 @@ impl Delta {
                         delta.head.trimmed = delta.head.trimmed.max(first);
                         delta.head.next_sequence = delta.head.next_sequence.max(next);
                     }
-                    Change::Control(control) => {
+                    Change::Control(sealed) => {
+                        let control = records::decode_control(vault, &sealed)?;
                         delta.head.controls.retain(|c| c.endpoint != control.endpoint);
                         delta.head.controls.push(control);
                     }
@@ -209,6 +213,7 @@ impl Delta {
 /// there is nothing new. Blocking.
 pub(crate) fn take(
     root: &Path,
+    vault: &Vault,
     segments: &[Segment],
     before: Option<Snapshot>,
 ) -> Result<bool, SnapshotFault> {
@@ -221,12 +226,12 @@ pub(crate) fn take(
         return Ok(false);
     }
     let new = Head { next: 0, digest: Digest::default(), next_sequence: 1, trimmed: 1, controls: Vec::new() };
-    let delta = Delta::of(closed, next, before.as_ref().map_or(new, |b| b.head.clone()))?;
+    let delta = Delta::of(closed, next, vault, before.as_ref().map_or(new, |b| b.head.clone()))?;
     let path = folder(root).join(format!("{:020}.snapshot", next.first));
     let draft = path.with_extension("new");
     std::fs::create_dir_all(folder(root))?;
     sync_folder(root)?;
-    let mut out = Blocks::begin(&draft, &delta.head)?;
+    let mut out = Blocks::begin(&draft, vault, &delta.head)?;
     if let Some(before) = before {
         before.each(|sequence, place| match delta.places.contains_key(&sequence) {
             true => Ok(()),
@@ -255,9 +260,10 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn begin(path: &Path, head: &Head) -> Result<Self, SnapshotFault> {
+    fn begin(path: &Path, vault: &Vault, head: &Head) -> Result<Self, SnapshotFault> {
         let mut out = BufWriter::with_capacity(256 << 10, File::create(path)?);
-        let head = codec::seal(0, head)?;
+        let plain = codec::seal(0, head)?;
+        let head = vault.seal(Heading { sequence: 0, slot: None }, plain).map_err(CodecFault::from)?;
         let len = u32::try_from(head.len()).map_err(|_| SnapshotFault::Broken("its head is too long"))?;
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_le_bytes())?;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::domain::Digest;
 
-use super::content::{file_path, io};
+use super::content::{file_path, io, vault_fault};
 use super::ledger::sync_folder;
+use super::vault::{ChunkWriter, Cipher, Owner, Secret, file_head};
 use super::{StageWriter, Staged, StagedBody, StagedFile, StoreError};
 
 /// Octets written between two looks at the free space.
@@ -29,6 +31,8 @@ pub(crate) struct Files {
     root: PathBuf,
     inline_max: usize,
     min_free: u64,
+    /// Whether what is written is encrypted.
+    seals: bool,
     /// Begins the names of this run.
     run: [u8; 6],
     counter: AtomicU64,
@@ -37,13 +41,14 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64) -> Self {
+    pub(crate) fn new(root: &Path, inline_max: usize, min_free: u64, seals: bool) -> Self {
         let mut run = [0; 6];
         run.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..6]);
         Self {
             root: root.to_owned(),
             inline_max,
             min_free: min_free.max(FLOOR),
+            seals,
             run,
             counter: AtomicU64::new(0),
             staged: Arc::default(),
@@ -95,15 +100,22 @@ impl Files {
         fs2::available_space(&self.root).is_ok_and(|free| free < FLOOR)
     }
 
-    /// A new temporary file.
-    fn create(&self) -> Result<(File, StagedFile), StoreError> {
+    /// A new temporary file. Where content is encrypted, it is from the first octet on.
+    fn create(&self) -> Result<(Sink, StagedFile), StoreError> {
         self.room()?;
+        let key = if self.seals { Some(Secret::random().map_err(vault_fault)?) } else { None };
         let name = self.name();
         let path = self.root.join("content").join("tmp").join(name.to_string());
         self.staged.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
-        let staged = StagedFile { path, name, kept: false, among: Arc::clone(&self.staged) };
+        let among = Arc::clone(&self.staged);
+        let mut staged = StagedFile { path, name, kept: false, key: None, among };
         let file = File::create_new(&staged.path).map_err(io("staging content"))?;
-        Ok((file, staged))
+        let sink = match &key {
+            None => Sink::Plain(file),
+            Some(key) => Sink::Sealed(ChunkWriter::new(file, key, name).map_err(io("staging content"))?),
+        };
+        staged.key = key;
+        Ok((sink, staged))
     }
 
     /// Brings a synced temporary file to its final place, durably. It still removes itself until
@@ -118,9 +130,27 @@ impl Files {
 
     /// Writes octets that are too many for a segment to a file of their own.
     pub(crate) fn write(&self, octets: &[u8]) -> Result<StagedFile, StoreError> {
-        let (mut file, staged) = self.create()?;
-        file.write_all(octets).and_then(|()| file.sync_data()).map_err(io("keeping content"))?;
+        let (mut sink, staged) = self.create()?;
+        sink.write_all(octets).and_then(|()| sink.finish()).map_err(io("keeping content"))?;
         Ok(staged)
+    }
+
+    /// Gives an encrypted file its head, durably: from now on its owner's key opens it. It holds `len`
+    /// octets of content.
+    pub(crate) fn own(
+        &self,
+        staged: &StagedFile,
+        (owner, cipher): &(Owner, Arc<Cipher>),
+        len: u64,
+    ) -> Result<(), StoreError> {
+        let Some(key) = &staged.key else { return Ok(()) };
+        let head = file_head(owner, cipher, key, len, &staged.name).map_err(vault_fault)?;
+        let write = || {
+            let file = File::options().write(true).open(&staged.path)?;
+            file.write_all_at(&head, 0)?;
+            file.sync_data()
+        };
+        write().map_err(io("keeping content"))
     }
 
     /// Files in `content/tmp` (`None`) or in a folder of content files that nobody is staging: whether
@@ -144,6 +174,28 @@ impl Files {
     }
 }
 
+/// Where staged octets go.
+enum Sink {
+    Plain(File),
+    Sealed(ChunkWriter),
+}
+
+impl Sink {
+    fn write_all(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(octets),
+            Self::Sealed(chunks) => chunks.write_all(octets),
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.sync_data(),
+            Self::Sealed(chunks) => chunks.finish(),
+        }
+    }
+}
+
 /// What has come in so far.
 struct Progress {
     files: Arc<Files>,
@@ -152,7 +204,7 @@ struct Progress {
     looked: u64,
     hash: Context,
     memory: BytesMut,
-    file: Option<(File, StagedFile)>,
+    file: Option<(Sink, StagedFile)>,
 }
 
 impl Progress {
@@ -193,8 +245,8 @@ impl Progress {
         sha256.0.copy_from_slice(self.hash.finish().as_ref());
         let body = match self.file {
             Some((file, staged)) => {
-                file.sync_data().map_err(io("staging content"))?;
-                StagedBody::File(staged)
+                file.finish().map_err(io("staging content"))?;
+                StagedBody::File(staged, self.len)
             }
             None => StagedBody::Memory(self.memory.freeze()),
         };

@@ -7,3 +7,5 @@ mod model;
 mod ports;
 mod proof;
 mod records;
+mod sealed;
+mod sealed_keeping;

@@ -15,6 +15,7 @@ use super::ledger::{self, LedgerFault, Place, Segment, sync_folder};
 use super::queue::Request;
 use super::retention::{STEP, before};
 use super::snapshot::{self, Snapshot, SnapshotFault};
+use super::vault::Vault;
 
 fn ledger_fault(fault: LedgerFault) -> StoreError {
     StoreError::Io { what: "housekeeping in the ledger".to_owned(), source: std::io::Error::other(fault) }
@@ -36,7 +37,7 @@ impl House {
         if grown == 0 || grown < before.as_ref().map_or(0, Snapshot::octets) {
             return Ok(());
         }
-        match snapshot::take(&self.shared.root, &segments, self.newest(Snapshot::check)) {
+        match snapshot::take(&self.shared.root, &self.shared.vault, &segments, self.newest(Snapshot::check)) {
             Ok(taken) => kept.snapshots += u64::from(taken),
             Err(SnapshotFault::Io(fault)) => return Err(super::content::io("writing a snapshot")(fault)),
             // The ledger's damage is for the start and for `ledger verify` to judge.
@@ -46,8 +47,8 @@ impl House {
     }
 
     /// The newest snapshot that can be opened; a broken one is left for the next start to set aside.
-    fn newest(&self, open: impl Fn(&Path) -> Result<Snapshot, SnapshotFault>) -> Option<Snapshot> {
-        snapshot::all(&self.shared.root).iter().find_map(|path| open(path).ok())
+    fn newest(&self, open: impl Fn(&Path, &Vault) -> Result<Snapshot, SnapshotFault>) -> Option<Snapshot> {
+        snapshot::all(&self.shared.root).iter().find_map(|path| open(path, &self.shared.vault).ok())
     }
 
     /// Drops segments from the ledger's beginning.
@@ -116,7 +117,8 @@ impl House {
             let Some(mut record) = self.last_word(*sequence, *place)? else { continue };
             record.version = record.version.saturating_add(1);
             let (to, answer) = oneshot::channel();
-            self.send(Request::Place(Box::new(Draft { record, inline: Vec::new(), files: Vec::new() }), to))?;
+            let draft = Draft { record, inline: Vec::new(), files: Vec::new(), hold: None };
+            self.send(Request::Place(Box::new(draft), to))?;
             asked.push(answer);
         }
         for answer in asked {

@@ -3,7 +3,8 @@
 //! on the same disk, in the same run: `cargo bench --bench commit` (`-- --folder DIR` chooses
 //! the disk; the default is `target/`). Rounds alternate; the median counts. An acceptance writes
 //! document, receipt and record in two files, one synced after the other; its peer writes as many
-//! octets at once. The peer of a change writes 1 KB.
+//! octets at once. The peer of a change writes 1 KB. Behind it stands what encryption costs: in each
+//! round as many messages go to a second store that is encrypted, before or after the plain one in turn.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +22,9 @@ use std::time::{Duration, Instant};
 use amtsweg::domain::delivery::step;
 use amtsweg::domain::{Action, Claim, MessageId, Placement, Record, Timestamp, Way};
 use amtsweg::observe::Metrics;
-use amtsweg::store::{AcceptPort, Acceptance, ChangePort, NewMessage, Settings, Store};
+use amtsweg::store::{
+    AcceptPort, Acceptance, ChangePort, Encryption, NewMessage, Secret, Settings, SoftKey, Store,
+};
 use amtsweg::verify::header::Rules;
 use amtsweg::verify::schema::Schemas;
 use amtsweg::verify::sign::{Profile, Signer};
@@ -227,25 +230,56 @@ fn main() {
         trust: Arc::new(Trust::from_octets(anchor.as_bytes(), &[]).unwrap()),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let store = Store::open(Settings::new(folder.path().join("store")), Metrics::default()).unwrap().store;
+    let open = |name: &str, encryption| {
+        let settings = Settings { encryption, ..Settings::new(folder.path().join(name)) };
+        Store::open(settings, Metrics::default()).unwrap().store
+    };
+    let store = open("store", Encryption::default());
+    let key = SoftKey::new(&Secret::random().unwrap()).unwrap();
+    let sealed = open("sealed", Encryption { masters: vec![Arc::new(key)], on: true });
     println!(
-        "{:>6}{:>12}{:>12}{:>8}{:>12}{:>12}{:>8}",
-        "round", "raw/s", "accepts/s", "ratio", "raw/s", "changes/s", "ratio"
+        "{:>6}{:>12}{:>12}{:>8}{:>12}{:>12}{:>8}{:>14}{:>8}{:>14}{:>8}",
+        "round",
+        "raw/s",
+        "accepts/s",
+        "ratio",
+        "raw/s",
+        "changes/s",
+        "ratio",
+        "sealed acc./s",
+        "ratio",
+        "changes/s",
+        "ratio"
     );
     let (mut of_accepts, mut of_changes) = (Vec::new(), Vec::new());
+    let (mut sealed_accepts, mut sealed_changes) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let messages = messages(&signer, &verifier, MESSAGES);
         let octets = messages.first().map_or(0, |(m, _)| m.octets().len()) + RECEIPT + RECORD;
         let large = raw(folder.path(), octets);
-        let (records, accepted) = runtime.block_on(accepts(&store, messages));
-        let changed = runtime.block_on(changes(&store, records));
+        let others = self::messages(&signer, &verifier, MESSAGES);
+        let run = |store, messages| {
+            let (records, accepted) = runtime.block_on(accepts(store, messages));
+            (accepted, runtime.block_on(changes(store, records)))
+        };
+        let ((accepted, changed), (accepted_sealed, changed_sealed)) = if round % 2 == 0 {
+            let plain = run(&store, messages);
+            (plain, run(&sealed, others))
+        } else {
+            let encrypted = run(&sealed, others);
+            (run(&store, messages), encrypted)
+        };
         let small = raw(folder.path(), RECORD);
         of_accepts.push(accepted / large);
         of_changes.push(changed / small);
+        sealed_accepts.push(accepted_sealed / accepted);
+        sealed_changes.push(changed_sealed / changed);
         println!(
-            "{round:>6}{large:>12.0}{accepted:>12.0}{:>8.2}{small:>12.0}{changed:>12.0}{:>8.2}",
+            "{round:>6}{large:>12.0}{accepted:>12.0}{:>8.2}{small:>12.0}{changed:>12.0}{:>8.2}{accepted_sealed:>14.0}{:>8.2}{changed_sealed:>14.0}{:>8.2}",
             accepted / large,
-            changed / small
+            changed / small,
+            accepted_sealed / accepted,
+            changed_sealed / changed
         );
     }
     println!(
@@ -253,5 +287,11 @@ fn main() {
         median(of_accepts),
         median(of_changes)
     );
+    println!(
+        "encrypted by plain, median: accepts {:.2}, changes {:.2}; goal 0.80",
+        median(sealed_accepts),
+        median(sealed_changes)
+    );
     runtime.block_on(store.close());
+    runtime.block_on(sealed.close());
 }

@@ -5,6 +5,7 @@ mod checking;
 mod lifecycle;
 mod opinion;
 mod reload;
+mod sealed;
 mod signing;
 pub mod site;
 mod watching;

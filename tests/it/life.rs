@@ -89,7 +89,7 @@ async fn take_in(world: &Arc<World>, store: &Arc<Store>, from: usize, to: usize,
 async fn rounds_of_messages_in_and_out_leave_nothing_behind() {
     let (messages, rounds) = (number("AMTSWEG_MESSAGES", 250), number("AMTSWEG_LIVES", 4));
     let folder = scratch();
-    let world = Arc::new(World::make(folder.path(), messages));
+    let world = Arc::new(World::make(folder.path(), messages, false));
     let small = messages < 10_000;
     let disk = if small { scratch() } else { tempfile::tempdir().unwrap() };
     let data = disk.path().join("data");
@@ -154,7 +154,7 @@ async fn what_a_message_costs_does_not_depend_on_how_many_there_are() {
     let many = number("AMTSWEG_MANY", 2000);
     let few = (many / 100).max(400);
     let folder = scratch();
-    let world = Arc::new(World::make(folder.path(), many));
+    let world = Arc::new(World::make(folder.path(), many, false));
     let disk = tempfile::tempdir().unwrap();
     let data = disk.path().join("data");
     let store = Store::open(settings(&data, false), Metrics::default()).unwrap().store;

@@ -2,7 +2,8 @@
 //! sync. From the records the disk is rebuilt as a cut could have left it, at each sync and between
 //! them, and the store is opened on it: what was acknowledged before the cut must be there, unchanged,
 //! under its id, and nobody may have to lend a hand. Some images are cut again while they recover. The
-//! child itself is killed now and then, so that a cut also meets what a killed process left unsynced.
+//! child itself is killed now and then, so that a cut also meets what a killed process left unsynced. In
+//! every other run what is stored is encrypted and messages are erased, which must last like all else.
 //!
 //! `AMTSWEG_CUTS` says how many images (300 unless told; 10000 is the long form), `AMTSWEG_SEED` repeats
 //! a run's choices. How threads take turns is not repeated: `AMTSWEG_KEEP` names a folder that the records
@@ -96,7 +97,7 @@ impl Tally {
     fn report(&self, began: Instant) {
         println!(
             "{} images ({} of them cut again while they recovered), {} acknowledged: {} lost, {} corrupt, {} \
-             under another id, {} needed a hand; {:.1} s",
+             under another id, {} needed a hand, {} erased and readable again; {:.1} s",
             self.images,
             self.again,
             self.acknowledged,
@@ -104,6 +105,7 @@ impl Tally {
             self.of(Kind::Corrupt),
             self.of(Kind::Duplicate),
             self.of(Kind::Hand),
+            self.of(Kind::Back),
             began.elapsed().as_secs_f32()
         );
         self.told.iter().for_each(|told| println!("  {told}"));
@@ -142,7 +144,9 @@ impl Run {
         ends.shuffle(&mut rng);
         ends.push(End::Abrupt);
         let next = ends.len() * MESSAGES;
-        let world = World::make(folder, large(next + RECOVERING) + 2);
+        // Every other run is encrypted.
+        let sealed = !seed.is_multiple_of(2) || drop.is_some_and(|drop| drop.contains("vault"));
+        let world = World::make(folder, large(next + RECOVERING) + 2, sealed);
         let base = Disk::of(&root);
         let log = folder.join("log");
         let place = Place { folder: folder.to_owned(), root, log: log.clone(), shim: shim.to_owned(), drop };
@@ -293,6 +297,12 @@ fn a_ledger_that_is_not_synced_is_found_out() {
 }
 
 #[test]
+fn keys_that_are_not_synced_are_found_out() {
+    let Some(tally) = cut(120, Some("fdatasync:/vault/")) else { return };
+    assert!(tally.of(Kind::Corrupt) + tally.of(Kind::Back) > 0, "the harness has no teeth");
+}
+
+#[test]
 fn content_that_is_not_synced_is_found_out() {
     let Some(tally) = cut(60, Some("fdatasync:/content/")) else { return };
     assert!(tally.of(Kind::Corrupt) > 0, "the harness has no teeth");
@@ -307,7 +317,7 @@ fn copied(drop: Option<&'static str>) -> Option<Tally> {
     let path = folder.path().canonicalize().unwrap();
     let (count, root, log) = (100, path.join("disk"), path.join("log"));
     std::fs::create_dir_all(&root).unwrap();
-    let world = World::make(&path, large(count) + 2);
+    let world = World::make(&path, large(count) + 2, true);
     let mut disk = Disk::of(&root);
     let mut place = Place { folder: path.clone(), root, log: log.clone(), shim, drop: None };
     let phase = |count, house| Phase { seed: 1, from: 0, count, again: Vec::new(), end: End::Clean, house };
@@ -360,7 +370,7 @@ fn what_a_killed_process_left_unsynced_is_durable_before_it_is_acknowledged() {
     let folder = world::scratch();
     let path = folder.path().canonicalize().unwrap();
     let fresh = large(MESSAGES);
-    let world = World::make(&path, fresh + 2);
+    let world = World::make(&path, fresh + 2, true);
     let tally = Mutex::new(Tally::default());
     let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -52,6 +52,7 @@ pub(crate) fn record(way: Way, number: u128) -> Record {
         facts: Vec::new(),
         facts_dropped: 0,
         order: None,
+        slot: None,
         coverage: None,
         remote: None,
     };

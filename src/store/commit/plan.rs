@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::domain::{MessageId, Record};
+use crate::domain::{EndpointControl, MessageId, Record};
 
 use super::super::StoreError;
 use super::super::accept::Draft;
-use super::super::codec;
 use super::super::frame::{self, Change, Heading};
 use super::super::index::{IndexFault, Step};
 use super::super::ledger::Place;
 use super::super::queue::Request;
+use super::super::records;
 use super::{Build, Committer, Reply};
 
 impl Committer {
@@ -25,8 +25,12 @@ impl Committer {
                 Ok(record) => build.replies.push(Reply::Change(to, record)),
                 Err(fault) => drop(to.send(Err(fault))),
             },
-            Request::Control(control, to) => match self.frame(build, &Change::Control(control.clone())) {
-                Ok(_) => {
+            Request::Erase(id, to) => match self.plan_erase(&id, build) {
+                Ok(record) => build.replies.push(Reply::Change(to, record)),
+                Err(fault) => drop(to.send(Err(fault))),
+            },
+            Request::Control(control, to) => match self.plan_control(&control, build) {
+                Ok(()) => {
                     build.group.steps.push(Step::Control(control));
                     build.replies.push(Reply::Plain(to));
                 }
@@ -54,6 +58,26 @@ impl Committer {
         }
     }
 
+    fn plan_control(&self, control: &EndpointControl, build: &mut Build) -> Result<(), StoreError> {
+        let sealed = records::encode_control(&self.shared.vault, control).map_err(unwritable)?;
+        self.frame(build, &Change::Control(sealed)).map(|_| ())
+    }
+
+    /// The record without the slot of its key: with the frame on disk the slot is nobody's.
+    fn plan_erase(&mut self, id: &MessageId, build: &mut Build) -> Result<Arc<Record>, StoreError> {
+        let old = self.current(id)?.ok_or(StoreError::Unknown)?;
+        if !old.state.is_final() {
+            return Err(StoreError::Conflict);
+        }
+        if old.slot.is_none() {
+            return Ok(old);
+        }
+        let next = Record { slot: None, version: old.version.saturating_add(1), ..Record::clone(&old) };
+        let sealed = records::encode(&self.shared.vault, &next).map_err(unwritable)?;
+        let place = self.frame(build, &Change::Changed(0, sealed))?;
+        Ok(self.step(build, (Some(old), 0), next, place))
+    }
+
     fn plan_accept(
         &mut self,
         mut draft: Draft,
@@ -79,15 +103,16 @@ impl Committer {
         if !build.room {
             return Err(StoreError::Full);
         }
-        for (slot, octets) in std::mem::take(&mut draft.inline) {
-            let place = self.content.put(&draft.record.id, &octets);
+        for (slot, payload) in std::mem::take(&mut draft.inline) {
+            let place = self.content.put(&draft.record.id, &payload);
             draft.set(slot, place);
         }
         draft.record.sequence = self.next_sequence;
-        let sealed = codec::encode(&draft.record).map_err(unwritable)?;
+        let sealed = records::encode(&self.shared.vault, &draft.record).map_err(unwritable)?;
         let place = self.frame(build, &Change::Accepted(sealed))?;
         self.next_sequence += 1;
         build.files.append(&mut draft.files);
+        build.holds.extend(draft.hold.take());
         Ok((self.step(build, (None, 1), draft.record, place), false))
     }
 
@@ -100,7 +125,7 @@ impl Committer {
             return Err(unwritable("a change may not touch what is immutable in a message"));
         }
         let added = facts_added(&old, &next);
-        let sealed = codec::encode(&next).map_err(unwritable)?;
+        let sealed = records::encode(&self.shared.vault, &next).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
         Ok(self.step(build, (Some(old), added), next, place))
     }
@@ -111,12 +136,12 @@ impl Committer {
         if old.version.checked_add(1) != Some(draft.record.version) {
             return Err(StoreError::Conflict);
         }
-        for (slot, octets) in std::mem::take(&mut draft.inline) {
-            let place = self.content.put(&draft.record.id, &octets);
+        for (slot, payload) in std::mem::take(&mut draft.inline) {
+            let place = self.content.put(&draft.record.id, &payload);
             draft.set(slot, place);
         }
         let added = facts_added(&old, &draft.record);
-        let sealed = codec::encode(&draft.record).map_err(unwritable)?;
+        let sealed = records::encode(&self.shared.vault, &draft.record).map_err(unwritable)?;
         let place = self.frame(build, &Change::Changed(added, sealed))?;
         Ok(self.step(build, (Some(old), added), draft.record, place))
     }
@@ -129,6 +154,7 @@ impl Committer {
         }
         self.frame(build, &Change::Forgotten(old.sequence, id.clone()))?;
         self.overlay.forget(build.group.last, &old);
+        build.erased.extend(old.slot);
         let (id, sequence) = (id.clone(), old.sequence);
         build.group.steps.push(Step::Forget { id, sequence, old: Some(old) });
         Ok(())
@@ -142,6 +168,8 @@ impl Committer {
         place: Place,
     ) -> Arc<Record> {
         let new = Arc::new(new);
+        let gone = old.as_ref().and_then(|old| old.slot).filter(|slot| new.slot != Some(*slot));
+        build.erased.extend(gone);
         build.group.events.push((Arc::clone(&new), added));
         self.overlay.put(build.group.last, &new, old.is_none());
         build.group.steps.push(Step::Record { old, new: Arc::clone(&new), place });
@@ -202,4 +230,5 @@ fn same_message(old: &Record, next: &Record) -> bool {
         && old.attachments == next.attachments
         && old.order == next.order
         && old.coverage == next.coverage
+        && old.slot == next.slot
 }

@@ -1,6 +1,7 @@
 //! What a group of commits does to the index: one batch, and what is kept in memory besides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::domain::record::ContentPlace;
 use crate::domain::{Digest, EndpointControl, Record};
@@ -8,14 +9,16 @@ use crate::domain::{Digest, EndpointControl, Record};
 use super::super::codec;
 use super::super::keys::{self, Key, kind};
 use super::super::ledger::Place;
+use super::super::records;
+use super::super::vault::Vault;
 use super::{IndexFault, Meta, Step, weight, write_place};
 
 /// Messages by endpoint and state octet.
 pub(super) type Counts = BTreeMap<(String, u8), u64>;
 
 /// Small enough to be kept in memory; changes only together with what is in sled.
-#[derive(Default)]
 pub(super) struct Derived {
+    pub(super) vault: Arc<Vault>,
     pub(super) meta: Meta,
     pub(super) counts: Counts,
     /// Operators' settings by key, sealed.
@@ -90,7 +93,8 @@ impl Derived {
 
     fn control(&mut self, draft: &mut Draft, control: &EndpointControl) -> Result<(), IndexFault> {
         let key = keys::control(&control.endpoint);
-        let sealed = codec::seal(0, control).map_err(|f| IndexFault::Entry("a setting", f))?;
+        let sealed = records::encode_control(&self.vault, control);
+        let sealed = sealed.map_err(|f| IndexFault::Entry("a setting", f))?;
         self.added(&key, &sealed);
         if let Some(old) = self.controls.insert(key.clone(), sealed.clone()) {
             self.removed(&key, &old);
@@ -102,10 +106,12 @@ impl Derived {
     fn record(&mut self, draft: &mut Draft, old: Option<&Record>, new: &Record, place: &Place) {
         let difference = keys::difference(old, new);
         for (key, value) in difference.removed {
+            let key = hidden(&self.vault, key);
             self.removed(&key, &value);
             draft.batch.remove(key);
         }
         for (key, value) in difference.added {
+            let key = hidden(&self.vault, key);
             self.added(&key, &value);
             draft.batch.insert(key, value);
         }
@@ -133,6 +139,7 @@ impl Derived {
     fn forget(&mut self, draft: &mut Draft, old: &Record) {
         let message = (keys::message(&old.id), old.version.to_le_bytes().to_vec());
         for (key, value) in keys::moving(old).into_iter().chain(keys::fixed(old)).chain([message]) {
+            let key = hidden(&self.vault, key);
             self.removed(&key, &value);
             draft.batch.remove(key);
         }
@@ -175,10 +182,22 @@ fn slot(record: &Record) -> (String, u8) {
     (record.placement.endpoint.as_str().to_owned(), keys::state_octet(&record.state))
 }
 
-/// Behind the last octet in content segments that this record names.
+/// The key as it stands in the index: one that tells author and UUID is hidden where the store has
+/// keys.
+pub(super) fn hidden(vault: &Vault, key: Vec<u8>) -> Vec<u8> {
+    if key.first() != Some(&kind::DUPLICATE) {
+        return key;
+    }
+    match vault.blind(&key) {
+        None => key,
+        Some(tag) => [&[kind::DUPLICATE], tag.as_slice()].concat(),
+    }
+}
+
+/// The last place in content segments that this record names.
 fn content_end(record: &Record) -> (u64, u64) {
     let ends = record.contents().filter_map(|content| match content.place {
-        ContentPlace::Segment { segment, offset } => Some((segment, offset.saturating_add(content.len))),
+        ContentPlace::Segment { segment, offset } => Some((segment, offset)),
         ContentPlace::File { .. } | ContentPlace::Dropped => None,
     });
     ends.max().unwrap_or_default()

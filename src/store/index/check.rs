@@ -4,13 +4,35 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::domain::EndpointControl;
+
 use super::super::keys::{self, kind};
+use super::super::records;
 use super::{Counts, Index, IndexFault, guarded, read_place, weight};
 
 /// Entries between two looks at the clock.
 const STRIDE: u64 = 512;
 
 impl Index {
+    /// Whether another index holds the same entries, of the same frame.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let whole = |index: &Self| {
+            let derived = index.derived();
+            let meta = derived.meta.clone();
+            let counts = derived.counts.iter().filter(|(_, n)| **n > 0);
+            let counts: Vec<((String, u8), u64)> = counts.map(|(slot, n)| (slot.clone(), *n)).collect();
+            // Settings that are encrypted look different each time: what they say counts.
+            let sealed = derived.controls.iter();
+            let sum = sealed.fold(meta.sum, |sum, (key, value)| sum.wrapping_sub(weight(key, value)));
+            let read = |value: &Vec<u8>| records::decode_control(&index.vault, value).ok();
+            let controls: Option<Vec<EndpointControl>> = derived.controls.values().map(read).collect();
+            let sums = (meta.applied, meta.head, meta.next_sequence, sum, meta.messages);
+            controls.map(|controls| (sums, counts, controls, derived.living.clone()))
+        };
+        let own = whole(self);
+        own.is_some() && own == whole(other)
+    }
+
     /// Walks all entries until `deadline`; gives whether it came to the end. Ends early (and
     /// trusts the rest) so that a large index does not hold up the start.
     ///

@@ -1,9 +1,11 @@
 //! Filling an index that nobody reads yet: one thread makes batches, another brings them in.
 
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::domain::Digest;
 
+use super::super::vault::Vault;
 use super::{Index, IndexFault, Step, guarded};
 
 /// Batches under way: enough that neither thread waits for long, few enough for the memory.
@@ -16,6 +18,11 @@ pub(crate) struct Filler<'i> {
 }
 
 impl Filler<'_> {
+    /// The keys that records are read with.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        self.index.vault()
+    }
+
     /// Has a group of commits brought in, some time before the filling ends.
     ///
     /// # Errors

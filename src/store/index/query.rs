@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{EndpointControl, EndpointId, MessageId, Record, Timestamp};
-use crate::store::{Depth, Due, Filter, codec};
+use crate::store::{Depth, Due, Filter, records};
 
 use super::super::keys::{self, Class, Key, STATES, kind};
 use super::{Index, IndexFault, guarded, text_id};
@@ -186,7 +186,7 @@ impl Index {
     pub(crate) fn controls(&self) -> Result<Vec<EndpointControl>, IndexFault> {
         guarded(|| {
             let sealed = self.derived().controls.clone();
-            let open = |value: &Vec<u8>| codec::unseal(value).map(|(_, control)| control);
+            let open = |value: &Vec<u8>| records::decode_control(&self.vault, value);
             sealed.values().map(open).collect::<Result<_, _>>().map_err(|f| IndexFault::Entry("a setting", f))
         })
     }

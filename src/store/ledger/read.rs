@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{MessageId, Record};
 
-use super::super::codec;
+use super::super::codec::CodecFault;
 use super::super::frame::{self, Body, BodyFault, Change, HEADER, MAX_BODY};
+use super::super::records;
+use super::super::vault::Vault;
 use super::{Place, segment_path};
 
 /// Segment files kept open for reading at most.
@@ -18,6 +20,7 @@ const OPEN_SEGMENTS: usize = 64;
 /// Reads single records.
 pub(crate) struct Reader {
     folder: PathBuf,
+    vault: Arc<Vault>,
     files: Mutex<HashMap<u64, Arc<File>>>,
 }
 
@@ -31,14 +34,14 @@ pub(crate) enum ReadFault {
     #[error("{0}")]
     Body(#[from] BodyFault),
     #[error("{0}")]
-    Record(#[from] codec::CodecFault),
+    Record(#[from] CodecFault),
     #[error("its frame is another message's")]
     Another,
 }
 
 impl Reader {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), files: Mutex::default() }
+    pub(crate) fn new(folder: &Path, vault: Arc<Vault>) -> Self {
+        Self { folder: folder.to_owned(), vault, files: Mutex::default() }
     }
 
     fn file(&self, segment: u64) -> std::io::Result<Arc<File>> {
@@ -69,7 +72,7 @@ impl Reader {
     /// The record of `id` in the frame at `place`.
     pub(crate) fn record(&self, place: Place, id: &MessageId) -> Result<Record, ReadFault> {
         let record = self.find(place, |sealed| {
-            let record = codec::decode(sealed)?;
+            let record = records::decode(&self.vault, sealed)?;
             Ok((record.id == *id).then_some(record))
         })?;
         record.ok_or(ReadFault::Another)
@@ -78,8 +81,8 @@ impl Reader {
     /// The record with this acceptance number in the frame at `place`.
     pub(crate) fn numbered(&self, place: Place, sequence: u64) -> Result<Record, ReadFault> {
         let record = self.find(place, |sealed| {
-            let right = codec::sequence(sealed)? == sequence;
-            right.then(|| codec::decode(sealed)).transpose()
+            let right = records::sequence(sealed)? == sequence;
+            right.then(|| records::decode(&self.vault, sealed)).transpose()
         })?;
         record.ok_or(ReadFault::Another)
     }
@@ -87,7 +90,7 @@ impl Reader {
     fn find(
         &self,
         place: Place,
-        pick: impl Fn(&[u8]) -> Result<Option<Record>, codec::CodecFault>,
+        pick: impl Fn(&[u8]) -> Result<Option<Record>, CodecFault>,
     ) -> Result<Option<Record>, ReadFault> {
         let len = place.len as usize;
         if !(HEADER..=HEADER + MAX_BODY).contains(&len) {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
 
-use super::super::codec;
 use super::super::frame::{self, Body, Change, HEADER, MAX_BODY};
+use super::super::records;
+use super::super::vault::ReadingKeys;
 use super::{LedgerFault, SEGMENT_HEAD, Segment, body_fault, damaged, io, segments};
 
 /// Octets read at once.
@@ -77,6 +78,7 @@ pub enum TailFault {
 /// A place in the ledger.
 pub struct Tail {
     folder: PathBuf,
+    keys: ReadingKeys,
     segment: Option<(Segment, File)>,
     /// Offset of the next frame in the segment.
     offset: u64,
@@ -92,9 +94,10 @@ impl Tail {
     ///
     /// # Errors
     /// [`TailFault::Gone`] when the ledger begins later; [`TailFault::Ledger`].
-    pub fn open(folder: &Path, next: u64) -> Result<Self, TailFault> {
+    pub fn open(folder: &Path, next: u64, keys: &ReadingKeys) -> Result<Self, TailFault> {
         let mut tail = Self {
             folder: folder.to_owned(),
+            keys: keys.clone(),
             segment: None,
             offset: SEGMENT_HEAD,
             next,
@@ -236,7 +239,7 @@ impl Tail {
         let fault = |f| TailFault::Ledger(body_fault(&path, at, f));
         let body = Body::read(octets.get(HEADER..).unwrap_or_default()).map_err(fault)?;
         let record = |sealed: &[u8]| {
-            codec::decode(sealed)
+            records::decode(&self.keys.0, sealed)
                 .map(Box::new)
                 .map_err(|f| TailFault::Ledger(damaged(&path, at, f.to_string())))
         };
@@ -247,7 +250,10 @@ impl Tail {
                 Change::Changed(added, sealed) => {
                     Told::Message { new: false, added, record: record(&sealed)? }
                 }
-                Change::Control(control) => Told::Setting(control),
+                Change::Control(sealed) => Told::Setting(
+                    records::decode_control(&self.keys.0, &sealed)
+                        .map_err(|f| TailFault::Ledger(damaged(&path, at, f.to_string())))?,
+                ),
                 Change::Forgotten(sequence, id) => Told::Forgotten { sequence, id },
                 Change::Trimmed(first, _) => Told::Trimmed(first),
             });

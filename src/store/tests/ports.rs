@@ -173,7 +173,7 @@ async fn large_content_streams_through_files_and_goes_when_nobody_keeps_it() {
     }
     assert_eq!(in_tmp(), 1);
     let staged = stage.finish().await.unwrap();
-    assert!(matches!(staged.body, StagedBody::File(_)));
+    assert!(matches!(staged.body, StagedBody::File(..)));
     let document = vec![b'd'; 200_000];
     let message = new_message(1, &document, vec![staged, memory(b"small")]);
     let Acceptance::New(record) = store.accept(message).await.unwrap() else { panic!("it is new") };

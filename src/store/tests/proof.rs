@@ -22,7 +22,7 @@ use crate::proof::message::{Level, check, prove};
 use crate::proof::seal::{Sealer, Settings};
 use crate::proof::tree;
 use crate::store::ledger::Tail;
-use crate::store::{ChangePort, LedgerPort, Store};
+use crate::store::{ChangePort, LedgerPort, ReadingKeys, Store};
 use crate::verify::sign::Signer;
 
 type Certificates = Vec<Vec<u8>>;
@@ -55,7 +55,7 @@ impl Key {
 
 fn lines(folder: &Path, from: u64) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
-    export(folder, from, &mut |line| {
+    export(folder, &ReadingKeys::none(), from, &mut |line| {
         out.push(line.to_vec());
         Ok(())
     })
@@ -136,7 +136,7 @@ async fn every_message_has_a_proof_and_no_other_passes() {
     sealer.stop();
     for n in 1..200 {
         let frame = store.newest_frame(&id(n)).await.unwrap().unwrap();
-        let proof = prove(dir.path(), &id(n), frame).unwrap();
+        let proof = prove(dir.path(), &ReadingKeys::none(), &id(n), frame).unwrap();
         let octets = serde_json::to_vec(&proof).unwrap();
         let document = super::fixture::document(n);
         let shown = check(&octets, &key.certificates, Some(&document)).unwrap();
@@ -168,15 +168,23 @@ async fn a_tail_sees_what_is_written_behind_what_it_has_read() {
     // Small segments, so that it has to go from one to the next.
     let settings = crate::store::Settings { ledger_segment: 4096, ..super::fixture::settings(dir.path()) };
     let store = Store::open(settings, Metrics::default()).unwrap().store;
-    let mut tail = Tail::open(&dir.path().join("ledger"), 1).unwrap();
+    let mut tail = Tail::open(&dir.path().join("ledger"), 1, &ReadingKeys::none()).unwrap();
     for n in 1..40 {
         accept(&store, n).await.unwrap();
         let synced = store.synced();
         assert_eq!(tail.read(synced).unwrap().unwrap().number, n);
         assert!(tail.read(synced).unwrap().is_none() && tail.any().unwrap().is_none());
-        assert_eq!(Tail::open(&dir.path().join("ledger"), n).unwrap().any().unwrap().unwrap().number, n);
+        assert_eq!(
+            Tail::open(&dir.path().join("ledger"), n, &ReadingKeys::none())
+                .unwrap()
+                .any()
+                .unwrap()
+                .unwrap()
+                .number,
+            n
+        );
     }
-    assert!(Tail::open(&dir.path().join("ledger"), 41).is_err());
+    assert!(Tail::open(&dir.path().join("ledger"), 41, &ReadingKeys::none()).is_err());
     store.close().await;
 }
 

@@ -69,6 +69,7 @@ prop_compose! {
             changed_at: Timestamp(at),
             facts: Vec::new(),
             order: None,
+            slot: None,
             coverage: None,
             remote: None,
             facts_dropped: 0,

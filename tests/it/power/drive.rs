@@ -3,7 +3,8 @@
 //!
 //! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
 //! acknowledged; `W n version record state` a change is about to be made, `K n version` it was
-//! acknowledged; `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged;
+//! acknowledged; `e n` the content of message n is about to be erased, `E n` that was acknowledged;
+//! `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged;
 //! `R 0` records of closed messages may go from now on, `U 0` not any more.
 
 use std::fs::File;
@@ -173,7 +174,7 @@ async fn work(folder: &Path, data: &Path, phase: Phase) {
     if faulty {
         end_if_it_hangs();
     }
-    let store = match World::open(data) {
+    let store = match world.open(data) {
         Ok(opened) => opened.store,
         Err(fault) if faulty => return println!("the store does not open: {fault}"),
         Err(fault) => panic!("the store does not open: {fault}"),
@@ -247,7 +248,7 @@ impl Driver {
 
     /// Attempts, as far as chance will have it.
     async fn change(&self, n: usize, mut record: Arc<Record>, rng: &mut StdRng) {
-        for _ in 0..rng.random_range(0..3) {
+        'attempts: for _ in 0..rng.random_range(0..3) {
             let token = uuid::Uuid::new_v4();
             let claim = Claim { owner: "power".to_owned(), token, until: Timestamp(u64::MAX / 2) };
             let detail = "HTTP 503".to_owned();
@@ -257,7 +258,7 @@ impl Driver {
             };
             for action in [Action::Claim(claim), outcome] {
                 loop {
-                    let Ok(next) = step(&record, action.clone(), Timestamp::now()) else { return };
+                    let Ok(next) = step(&record, action.clone(), Timestamp::now()) else { break 'attempts };
                     let (told, state) = (super::world::told(&next), next.state.name());
                     self.marks.put(format!("W {n} {} {told} {state}", next.version));
                     let committed = match self.store.commit(next).await {
@@ -278,6 +279,24 @@ impl Driver {
                 self.marks.put(format!("K {n} {}", record.version));
             }
         }
+        if self.world.sealed && record.state.is_final() && rng.random_ratio(2, 3) {
+            self.erase(n, &record).await;
+        }
+    }
+
+    async fn erase(&self, n: usize, record: &Record) {
+        let next = Record { slot: None, version: record.version + 1, ..record.clone() };
+        let (told, state) = (super::world::told(&next), next.state.name());
+        self.marks.put(format!("W {n} {} {told} {state}", next.version));
+        self.marks.put(format!("e {n}"));
+        let erased = match self.store.erase(&record.id).await {
+            // The housekeeper has removed its record.
+            Err(StoreError::Unknown) => return,
+            erased => self.done(erased),
+        };
+        let Some(erased) = erased else { return };
+        self.marks.put(format!("K {n} {}", erased.version));
+        self.marks.put(format!("E {n}"));
     }
 
     async fn control(&self, e: usize) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use amtsweg::domain::record::ContentPlace;
 use amtsweg::domain::{ContentRef, Digest, FactKind, MessageId, Record, Timestamp};
-use amtsweg::store::{Acceptance, Filter, ReadPort, Store, read_all};
+use amtsweg::store::{Acceptance, Filter, ReadPort, Store, StoreError, read_all};
 
 use super::log::Log;
 use super::world::{ERASE, World, endpoint, told, uuid};
@@ -16,6 +16,8 @@ struct Message {
     document: String,
     /// Its id and the highest version that was acknowledged.
     acknowledged: Option<(String, u64)>,
+    /// Its content is to be erased, and whether that was acknowledged.
+    erased: Option<bool>,
     /// What its record may look like, by version.
     records: BTreeMap<u64, BTreeSet<String>>,
     /// Somebody asked for its end, so its content may go, and after that its record.
@@ -64,6 +66,10 @@ impl Known {
             return;
         }
         let message = self.messages.entry(key).or_default();
+        if words[0].eq_ignore_ascii_case("e") {
+            message.erased = Some(words[0] == "E");
+            return;
+        }
         let mut acknowledge = |id: Option<&str>, version: u64| {
             let (known, highest) =
                 message.acknowledged.get_or_insert_with(|| (id.unwrap_or_default().to_owned(), version));
@@ -104,6 +110,8 @@ pub enum Kind {
     Hand,
     Lost,
     Corrupt,
+    /// Erased, and readable again.
+    Back,
     /// The same message under another id, or twice.
     Duplicate,
 }
@@ -115,7 +123,7 @@ pub type Faults = Vec<(Kind, String)>;
 pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, again: bool) -> Faults {
     let data = &super::drive::store(root);
     let mut faults = Faults::new();
-    let opened = match World::open(data) {
+    let opened = match world.open(data) {
         Ok(opened) => opened,
         Err(fault) => return vec![(Kind::Hand, format!("it does not open: {fault}"))],
     };
@@ -138,7 +146,7 @@ pub async fn judge(world: &World, known: &Known, root: &Path, fresh: usize, agai
     }
     if again && faults.is_empty() {
         let count = ids.len();
-        match World::open(data) {
+        match world.open(data) {
             Ok(again) if (again.recovery.messages as usize) < count => {
                 faults.push((Kind::Lost, "messages are gone at the next start".to_owned()));
             }
@@ -214,10 +222,25 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
     let contents: Vec<&ContentRef> =
         [&record.document, &record.receipt].into_iter().chain(attachments).collect();
     for content in contents {
-        if content.place == ContentPlace::Dropped && message.closed && *content != record.receipt {
+        let goes = *content != record.receipt;
+        if content.place == ContentPlace::Dropped && message.closed && goes {
             continue;
         }
-        if let Err(fault) = read_all(store, content, 1 << 20).await {
+        let read = read_all(store, content, 1 << 20).await;
+        match (&read, message.erased) {
+            // The ledger says that it is erased. Its slot may be half wiped, or half filled for another
+            // message, until the sweep comes by: then it is told as damage, and can be read as little.
+            (Err(StoreError::Dropped | StoreError::Corrupt { .. }), Some(_))
+                if goes && record.slot.is_none() =>
+            {
+                continue;
+            }
+            (Ok(_), Some(true)) if goes => {
+                faults.push((Kind::Back, format!("message {n} was erased: {:?}", content.place)));
+            }
+            _ => {}
+        }
+        if let Err(fault) = read {
             let what = if message.acknowledged.is_some() { "acknowledged" } else { "unanswered" };
             faults.push((Kind::Corrupt, format!("message {n} ({what}): {:?}: {fault}", content.place)));
         }

@@ -8,7 +8,8 @@ use amtsweg::domain::record::ContentPlace;
 use amtsweg::domain::{Digest, FactKind, MessageId, Placement, Record, Timestamp, Way};
 use amtsweg::observe::Metrics;
 use amtsweg::store::{
-    AcceptPort, Acceptance, NewMessage, OpenError, Opened, Retention, Settings, Staged, Store, StoreError,
+    AcceptPort, Acceptance, Encryption, NewMessage, OpenError, Opened, Retention, Secret, Settings, SoftKey,
+    Staged, Store, StoreError,
 };
 use amtsweg::verify::{self, Came, Verifier, header::Rules, schema::Schemas, trust::Trust};
 use bytes::Bytes;
@@ -33,7 +34,12 @@ pub fn scratch() -> tempfile::TempDir {
 pub struct World {
     folder: PathBuf,
     verifier: Verifier,
+    /// What is stored is encrypted, and messages that have ended are erased.
+    pub sealed: bool,
 }
+
+/// There where a run's store is encrypted.
+const SEALED: &str = "sealed";
 
 pub fn endpoint(n: usize) -> String {
     format!("e{}", n % ENDPOINTS)
@@ -50,6 +56,7 @@ pub fn told(record: &Record) -> String {
     let mut record = record.clone();
     record.version = 0;
     record.changed_at = Timestamp(0);
+    record.slot = None;
     record.facts.retain(|fact| fact.kind != FactKind::Erased);
     record.document.place = ContentPlace::Dropped;
     record.receipt.place = ContentPlace::Dropped;
@@ -72,7 +79,10 @@ fn attachments(n: usize) -> Vec<Vec<u8>> {
 
 impl World {
     /// Makes certificates and the first `messages` messages.
-    pub fn make(folder: &Path, messages: usize) -> Self {
+    pub fn make(folder: &Path, messages: usize, sealed: bool) -> Self {
+        if sealed {
+            std::fs::write(folder.join(SEALED), "").unwrap();
+        }
         let pki = Pki::make(&folder.join("pki"));
         let signer = pki.signer("signer");
         std::fs::create_dir_all(folder.join("documents")).unwrap();
@@ -98,12 +108,15 @@ impl World {
             schemas: Arc::new(Schemas::load(&[]).unwrap()),
             trust: Arc::new(trust),
         });
-        Self { folder: folder.to_owned(), verifier }
+        Self { folder: folder.to_owned(), verifier, sealed: folder.join(SEALED).exists() }
     }
 
     /// Opens the store in `data`, with small segments so that many begin and end.
-    pub fn open(data: &Path) -> Result<Opened, OpenError> {
+    pub fn open(&self, data: &Path) -> Result<Opened, OpenError> {
+        let key = SoftKey::new(&Secret::of(&[7; 32]).unwrap()).unwrap();
+        let on = Encryption { masters: vec![Arc::new(key)], on: true };
         let settings = Settings {
+            encryption: if self.sealed { on } else { Encryption::default() },
             min_free: 0,
             inline_max: INLINE,
             ledger_segment: 64 << 10,

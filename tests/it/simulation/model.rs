@@ -204,6 +204,7 @@ pub fn record(number: usize, endpoint: usize, way: Way, at: Timestamp) -> Record
         facts: Vec::new(),
         facts_dropped: 0,
         order: None,
+        slot: None,
         coverage: None,
         remote: None,
     };

@@ -1,15 +1,15 @@
 //! Verification: the only way to a [`Verified`].
 //!
-//! The checks come in the order of their cost, so that hostile input is refused cheaply:
+//! The checks are judged in this order; the first fault is the answer:
 //! 1. one pass over the octets: size, encoding, limits, well-formedness, no DTD and no entity
-//!    (AW-0101 to AW-0104); the same pass picks the header and hashes the canonical form;
+//!    (AW-0101 to AW-0104); the same pass picks the header, validates and hashes the canonical form;
 //! 2. a header rule knows the root (AW-0110), and the header keeps its rules (AW-0110, AW-0111);
 //! 3. the signature is there, in its place, and within the profile (AW-0120, AW-0121, AW-0123,
 //!    AW-0133, or AW-0122 when malformed), before any key is touched;
 //! 4. the digest, then the signature value (AW-0122);
 //! 5. the certificate leads to an anchor, is valid and not revoked (AW-0130 to AW-0134);
 //! 6. the attachments are those that the document declares (AW-0111, AW-0122);
-//! 7. the schema (AW-0111, AW-0112), which costs most.
+//! 7. the schema (AW-0111, AW-0112), of whose verdict nothing before depends.
 //!
 //! What a signature covers: its reference names the whole document, of which XML Signature
 //! 1.1 (section 4.4.3.3) takes all but comments. A comment can thus be changed under a good
@@ -29,6 +29,7 @@ mod document;
 pub mod fuzzing;
 pub mod header;
 mod keys;
+mod markup;
 mod misc;
 mod names;
 mod namespaces;
@@ -60,7 +61,7 @@ use crate::error::{Code, Refusal};
 
 use algorithms::Plan;
 use authenticate::authenticate;
-use pass::Passed;
+use pass::{Ask, Passed};
 
 /// A message that passed every check. Its fields are private and it has no public constructor:
 /// whoever holds one holds the proof.
@@ -211,11 +212,13 @@ impl Verifier {
         let Settings { limits, rules, schemas, trust } = &self.settings;
         let document = Document::check(&octets, limits)?;
         let plan = Plan::guess(document.text);
-        let mut passed = pass::pass(document, limits, Some(rules), Some(&plan))?;
+        let ask = Ask { rules: Some(rules), plan: Some(&plan), schemas: Some(schemas) };
+        let mut passed = pass::pass(document, limits, ask)?;
         let (header, attachments) = picked(&mut passed, limits)?;
+        let schema = passed.schema.take();
         let report = authenticate(document, limits, passed, plan, trust, now)?;
         matching(&attachments, came)?;
-        schemas.check(&octets, &header.namespace)?;
+        schema.transpose()?;
         Ok(Verified { octets, header, proof: Proof::Signed(report), attachments })
     }
 
@@ -226,9 +229,10 @@ impl Verifier {
     pub fn validate(&self, octets: &Bytes) -> Result<Header, Refusal> {
         let Settings { limits, rules, schemas, .. } = &self.settings;
         let document = Document::check(octets, limits)?;
-        let mut passed = pass::pass(document, limits, Some(rules), None)?;
+        let ask = Ask { rules: Some(rules), plan: None, schemas: Some(schemas) };
+        let mut passed = pass::pass(document, limits, ask)?;
         let (header, _) = picked(&mut passed, limits)?;
-        schemas.check(octets, &header.namespace)?;
+        passed.schema.take().transpose()?;
         Ok(header)
     }
 
@@ -253,7 +257,7 @@ pub fn verify_signature(
 ) -> Result<SignatureReport, Refusal> {
     let document = Document::check(octets, limits)?;
     let plan = Plan::guess(document.text);
-    let passed = pass::pass(document, limits, None, Some(&plan))?;
+    let passed = pass::pass(document, limits, Ask { plan: Some(&plan), ..Ask::default() })?;
     authenticate(document, limits, passed, plan, trust, now)
 }
 

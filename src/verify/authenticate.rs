@@ -10,7 +10,7 @@ use super::algorithms::Plan;
 use super::c14n::Hasher;
 use super::chars::Out;
 use super::document::Document;
-use super::pass::{self, Found, Passed, Root};
+use super::pass::{self, Ask, Found, Passed, Root};
 use super::signature::{self, Signature, named, properties};
 use super::trust::Trust;
 use super::{Limits, SignatureReport, keys};
@@ -42,7 +42,8 @@ pub(super) fn authenticate(
     let (digest, uncovered, properties) = if signature.plan == plan {
         (passed.digest, passed.uncovered, passed.properties)
     } else {
-        let again = pass::pass(document, limits, None, Some(&signature.plan))?;
+        let ask = Ask { plan: Some(&signature.plan), ..Ask::default() };
+        let again = pass::pass(document, limits, ask)?;
         (again.digest, again.uncovered, again.properties)
     };
     if let Some((_, refusal)) = uncovered.into_iter().next() {

@@ -3,6 +3,28 @@
 
 use std::borrow::Cow;
 
+/// A look at octets.
+struct Look<'o, W> {
+    octets: &'o [u8],
+    work: W,
+}
+
+impl<T, W: FnOnce(&[u8]) -> T> pulp::NullaryFnOnce for Look<'_, W> {
+    type Output = T;
+
+    #[inline(always)]
+    fn call(self) -> T {
+        (self.work)(self.octets)
+    }
+}
+
+/// Does a loop over octets that the compiler knows how to do many at a time, with the widest vectors that the
+/// processor has. `work` is a function that is always inlined, as is all that it calls.
+#[inline]
+pub(crate) fn wide<T>(octets: &[u8], work: impl FnOnce(&[u8]) -> T) -> T {
+    pulp::Arch::new().dispatch(Look { octets, work })
+}
+
 /// Takes octets in order.
 pub(crate) trait Out {
     /// Takes the next octets.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::error::{Code, Location, Refusal};
 
 use super::Limits;
+use super::chars::wide;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -38,7 +39,7 @@ impl<'d> Document<'d> {
         }
         let bom = if octets.starts_with(BOM) { BOM.len() } else { 0 };
         let body = octets.get(bom..).unwrap_or_default();
-        let text = match std::str::from_utf8(body) {
+        let text = match simdutf8::compat::from_utf8(body) {
             Ok(text) => text,
             Err(error) => {
                 let valid = body.get(..error.valid_up_to()).unwrap_or_default();
@@ -51,17 +52,16 @@ impl<'d> Document<'d> {
                 .at(whole.location(text.len(), String::new())));
             }
         };
-        let document = Document { text, bom, carriage_returns: memchr::memchr(b'\r', body).is_some() };
         if text.is_empty() {
             return Err(Refusal::new(Code::NotWellFormed, "the document is empty; send an XML document"));
         }
-        match forbidden_character(body) {
-            None => Ok(document),
-            Some(at) => Err(Refusal::new(
+        match carriage_returns(body) {
+            Ok(carriage_returns) => Ok(Document { text, bom, carriage_returns }),
+            Err(at) => Err(Refusal::new(
                 Code::NotWellFormed,
                 "a character stands here that XML 1.0 does not allow (section 2.2); leave it out",
             )
-            .at(document.location(at, String::new()))),
+            .at(Document { text, bom, carriage_returns: true }.location(at, String::new()))),
         }
     }
 
@@ -103,29 +103,48 @@ fn foreign_encoding(octets: &[u8]) -> bool {
     STARTS.iter().any(|start| octets.starts_with(start))
 }
 
+/// Whether there are carriage returns.
+///
+/// # Errors
 /// The first octet of a character that XML 1.0 does not allow: C0 controls other than tab, line
 /// feed and carriage return, and U+FFFE and U+FFFF. (UTF-8 has no surrogates.)
-fn forbidden_character(octets: &[u8]) -> Option<usize> {
-    let mut from = 0;
+fn carriage_returns(octets: &[u8]) -> Result<bool, usize> {
+    let (mut from, mut found) = (0, false);
     for chunk in octets.chunks(4096) {
-        let mut bad = false;
-        let mut high = false;
-        for octet in chunk {
-            bad |= *octet < 0x20 && !matches!(octet, b'\t' | b'\n' | b'\r');
-            high |= *octet == 0xEF;
-        }
-        if bad {
+        let Seen { control, high, carriage_return } = wide(chunk, seen);
+        if control {
             let control = |octet: &u8| *octet < 0x20 && !matches!(octet, b'\t' | b'\n' | b'\r');
-            return chunk.iter().position(control).map(|at| from + at);
+            return Err(from + chunk.iter().position(control).unwrap_or_default());
         }
         if high {
             for at in memchr::memchr_iter(0xEF, chunk).map(|at| from + at) {
                 if matches!(octets.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) {
-                    return Some(at);
+                    return Err(at);
                 }
             }
         }
+        found |= carriage_return;
         from += chunk.len();
     }
-    None
+    Ok(found)
+}
+
+/// What octets hold.
+struct Seen {
+    control: bool,
+    /// What U+FFFE and U+FFFF begin with.
+    high: bool,
+    carriage_return: bool,
+}
+
+#[inline(always)]
+fn seen(octets: &[u8]) -> Seen {
+    let (mut control, mut high, mut carriage_return) = (0_u8, 0_u8, 0_u8);
+    for octet in octets {
+        let fine = (*octet >= 0x20) | (*octet == b'\n') | (*octet == b'\r') | (*octet == b'\t');
+        control |= u8::from(!fine);
+        high |= u8::from(*octet == 0xEF);
+        carriage_return |= u8::from(*octet == b'\r');
+    }
+    Seen { control: control != 0, high: high != 0, carriage_return: carriage_return != 0 }
 }

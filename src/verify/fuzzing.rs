@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::header::Rules;
-use super::pass::pass;
+use super::pass::{Ask, pass};
 use super::schema::Schemas;
 use super::sign::{Canonicalisation, Hash, Profile, Signer};
 use super::trust::Trust;
@@ -42,7 +42,8 @@ impl Parse {
     pub fn run(&self, octets: &[u8]) {
         let Ok(document) = Document::check(octets, &self.limits) else { return };
         let plan = Plan::guess(document.text);
-        let Ok(mut passed) = pass(document, &self.limits, Some(&self.rules), Some(&plan)) else { return };
+        let ask = |plan| Ask { rules: Some(&self.rules), plan, schemas: None };
+        let Ok(mut passed) = pass(document, &self.limits, ask(Some(&plan))) else { return };
         let header = picked(&mut passed, &self.limits).ok();
         let number = octets.len();
         let canonicalisations = Canonicalisation::ALL;
@@ -58,7 +59,7 @@ impl Parse {
         assert!(verified.is_ok() || over, "signed, but {verified:?}");
         // The signature is the last child of the root: it adds nothing to the header.
         let Ok(document) = Document::check(&signed, &self.limits) else { return };
-        let again = pass(document, &self.limits, Some(&self.rules), None);
+        let again = pass(document, &self.limits, ask(None));
         let again = again.ok().and_then(|mut passed| picked(&mut passed, &self.limits).ok());
         assert_eq!(header, again, "the header before and after signing");
     }

@@ -12,6 +12,8 @@ pub(crate) const SPECIAL: u8 = 8;
 pub(crate) const LESS: u8 = 16;
 /// Part of a character beyond ASCII.
 pub(crate) const HIGH: u8 = 32;
+/// Ends a run of text, or may: `<`, `&` and `>`.
+pub(crate) const MARKUP: u8 = 64;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
@@ -33,6 +35,9 @@ const fn classes() -> [u8; 256] {
         }
         if c == b'<' {
             class |= LESS;
+        }
+        if matches!(c, b'<' | b'&' | b'>') {
+            class |= MARKUP;
         }
         if c >= 0x80 {
             class |= HIGH;

@@ -22,12 +22,15 @@ pub(crate) struct Binding<'d> {
     pub(crate) prefix: &'d str,
     /// The namespace.
     pub(crate) uri: Cow<'d, str>,
+    serial: u64,
 }
 
 /// The stack of bindings in scope. A binding's number stays good as long as it is in scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Namespaces<'d> {
     bindings: Vec<Binding<'d>>,
+    /// The serial number of the next binding.
+    next: u64,
 }
 
 /// Why a declaration is refused; a sentence.
@@ -37,9 +40,9 @@ impl<'d> Namespaces<'d> {
     /// With nothing but `xml` bound.
     pub(crate) fn new() -> Self {
         let mut bindings = Vec::with_capacity(16);
-        bindings.push(Binding { prefix: "", uri: Cow::Borrowed("") });
-        bindings.push(Binding { prefix: "xml", uri: Cow::Borrowed(XML) });
-        Self { bindings }
+        bindings.push(Binding { prefix: "", uri: Cow::Borrowed(""), serial: 0 });
+        bindings.push(Binding { prefix: "xml", uri: Cow::Borrowed(XML), serial: 1 });
+        Self { bindings, next: 2 }
     }
 
     /// How many bindings are in scope.
@@ -65,6 +68,13 @@ impl<'d> Namespaces<'d> {
     #[inline]
     pub(crate) fn uri(&self, number: usize) -> &str {
         &self.get(number).uri
+    }
+
+    /// A number that no other binding of this document ever has, unlike its own, which is given again when its
+    /// scope has ended.
+    #[inline]
+    pub(crate) fn serial(&self, number: usize) -> u64 {
+        self.get(number).serial
     }
 
     /// The binding of `prefix`.
@@ -94,7 +104,8 @@ impl<'d> Namespaces<'d> {
         if !uri.is_empty() && !is_absolute(&uri) {
             return Err("a namespace must be an absolute URI to be signed; write one with a scheme");
         }
-        self.bindings.push(Binding { prefix, uri });
+        self.bindings.push(Binding { prefix, uri, serial: self.next });
+        self.next += 1;
         Ok(())
     }
 

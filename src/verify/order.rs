@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::algorithms::Plan;
 use super::document::Document;
-use super::pass::{self, Passed};
+use super::pass::{self, Ask, Passed};
 use super::{Came, Proof, Settings, Verified, Verifier, authenticate, matching};
 use crate::domain::{AccountName, DeclaredAttachment, Demand, Header, Timestamp, Waiver};
 use crate::error::{Code, Refusal};
@@ -52,8 +52,11 @@ impl Verifier {
         let Settings { limits, rules, schemas, trust } = &self.settings;
         let document = Document::check(&octets, limits)?;
         let plan = Plan::guess(document.text);
-        let mut passed = pass::pass(document, limits, Some(rules), Some(&plan))?;
+        let schemas_asked = (order.policy.schema != Demand::None).then_some(&**schemas);
+        let ask = Ask { rules: Some(rules), plan: Some(&plan), schemas: schemas_asked };
+        let mut passed = pass::pass(document, limits, ask)?;
         let namespace = passed.root.namespace.clone();
+        let schema = passed.schema.take();
         let picker = passed.picker.take();
         let (header, declared) = match picker {
             Some(Ok(picker)) => {
@@ -70,13 +73,8 @@ impl Verifier {
             _ => Proof::Signed(authenticate(document, limits, passed, plan, trust, now)?),
         };
         let attachments = covered(&proof, declared, order.attachments)?;
-        let check = match order.policy.schema {
-            Demand::None => false,
-            Demand::IfPresent => schemas.knows(&namespace),
-            Demand::Required => true,
-        };
-        if check {
-            schemas.check(&octets, &namespace)?;
+        if order.policy.schema == Demand::Required || schemas.knows(&namespace) {
+            schema.transpose()?;
         }
         Ok(Verified { octets, header, proof, attachments })
     }

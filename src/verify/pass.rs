@@ -1,4 +1,4 @@
-//! The pass over a document: limits and well-formedness (by [`Walk`]), header, digest, and where
+//! The pass over a document: limits and well-formedness (by [`Walk`]), header, schema, digest, and where
 //! the signature stands, all at once.
 
 use std::borrow::Cow;
@@ -14,6 +14,7 @@ use super::c14n::{Canonicaliser, Hasher, Inherited};
 use super::document::Document;
 use super::header::{Picker, Rules};
 use super::namespaces::{Namespaces, XML_BINDING, XSI};
+use super::schema::{Check, Schemas};
 use super::walk::{Node, Walk};
 
 /// At most so many uncovered prefixes are told apart.
@@ -43,6 +44,17 @@ pub(crate) struct Found<'d> {
     pub(crate) namespaces: Namespaces<'d>,
 }
 
+/// What a pass is to find out besides; nothing by default.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ask<'r, 'p> {
+    /// The rules to pick the header by.
+    pub(crate) rules: Option<&'r Rules>,
+    /// How the document is canonicalised and hashed.
+    pub(crate) plan: Option<&'p Plan>,
+    /// The schemas to validate it against.
+    pub(crate) schemas: Option<&'r Schemas>,
+}
+
 /// What a pass has found out.
 pub(crate) struct Passed<'d, 'r> {
     /// The root.
@@ -63,12 +75,15 @@ pub(crate) struct Passed<'d, 'r> {
     pub(crate) uncovered: Vec<(String, Refusal)>,
     /// The digest of the document without its signature, where it was asked for.
     pub(crate) digest: Option<digest::Digest>,
+    /// What the schema says, where it was asked.
+    pub(crate) schema: Option<Result<(), Refusal>>,
 }
 
 /// The state of a pass.
 struct Pass<'d, 'r, 'p> {
-    rules: Option<&'r Rules>,
+    ask: Ask<'r, 'p>,
     picker: Option<Result<Picker<'r>, Refusal>>,
+    schema: Option<Result<Check<'r, 'd>, Refusal>>,
     canonical: Option<Canonicaliser<'p, Hasher>>,
     /// The id of signed properties to count.
     counted: Option<&'p str>,
@@ -83,20 +98,21 @@ struct Pass<'d, 'r, 'p> {
     uncovered: Vec<(String, Refusal)>,
 }
 
-/// Passes over `document`: with `rules` the header is picked, with `plan` the digest is made.
+/// Passes over `document`.
 ///
 /// # Errors
-/// AW-0101 to AW-0104. What concerns header and signature is in the answer.
+/// AW-0101 to AW-0104. What concerns header, schema and signature is in the answer.
 pub(crate) fn pass<'d, 'r>(
     document: Document<'d>,
     limits: &Limits,
-    rules: Option<&'r Rules>,
-    plan: Option<&Plan>,
+    ask: Ask<'r, '_>,
 ) -> Result<Passed<'d, 'r>, Refusal> {
     let mut walk = Walk::new(document, limits)?;
+    let plan = ask.plan;
     let mut pass = Pass {
-        rules,
+        ask,
         picker: None,
+        schema: None,
         canonical: plan.map(|p| Canonicaliser::new(p.method, &p.prefixes, false, Hasher::new(p.hash))),
         counted: plan.and_then(|p| p.properties.as_deref()),
         properties: 0,
@@ -128,18 +144,22 @@ pub(crate) fn pass<'d, 'r>(
         outer_instruction: pass.outer_instruction,
         uncovered: pass.uncovered,
         digest,
+        schema: pass.schema.map(|check| check?.finish()),
     })
 }
 
 impl<'d, 'r> Pass<'d, 'r, '_> {
     #[inline(always)]
     fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
+        let mut inside = self.inside > 0;
         match node {
-            Node::Start => self.start(walk),
+            Node::Start => {
+                self.start(walk);
+                inside = self.inside > 0;
+            }
             Node::End(_) => {
                 if self.inside > walk.depth() {
                     self.leave(walk);
-                    return;
                 }
                 if walk.depth() == 0
                     && let Some(root) = &mut self.root
@@ -155,7 +175,10 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
             }
             _ => {}
         }
-        if self.inside > 0 {
+        if let Some(Ok(check)) = &mut self.schema {
+            validate(check, walk, node);
+        }
+        if inside {
             return;
         }
         if let Some(canonical) = &mut self.canonical {
@@ -184,7 +207,8 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
     /// The root starts.
     fn begin(&mut self, walk: &Walk<'d>) {
         let namespace = walk.namespaces.uri(walk.element.binding);
-        self.picker = self.rules.map(|rules| rules.picker(namespace, walk.element.local));
+        self.picker = self.ask.rules.map(|rules| rules.picker(namespace, walk.element.local));
+        self.schema = self.ask.schemas.map(|schemas| schemas.begin(namespace));
         let inherited = |attribute: &&super::walk::Attribute<'d>| attribute.binding == XML_BINDING;
         let ids: Vec<String> = walk.attributes.iter().filter_map(id_of).map(Cow::into_owned).collect();
         self.properties += ids.iter().filter(|id| Some(id.as_str()) == self.counted).count();
@@ -278,13 +302,20 @@ fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut
     }
 }
 
+/// Shows a node to the schema. Kept apart, as [`feed`] is.
+#[inline(never)]
+fn validate<'d>(check: &mut Check<'_, 'd>, walk: &Walk<'d>, node: Node<'d>) {
+    check.node(walk, node);
+}
+
 /// Shows a node to the header picker. Kept apart: inlined, it would crowd out the pass without one.
 #[inline(never)]
 fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
     match node {
         Node::Start => {
             picker.start(walk.namespaces.uri(walk.element.binding), walk.element.local);
-            for attribute in &walk.attributes {
+            let attributes = if picker.wants_attributes() { &walk.attributes[..] } else { &[] };
+            for attribute in attributes {
                 let namespace = walk.namespaces.uri(attribute.binding);
                 if attribute.plain {
                     picker.attribute(namespace, attribute.local, attribute.raw);

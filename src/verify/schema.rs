@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Code, Refusal};
+pub(crate) use set::Check;
 use set::Set;
 use sources::Sources;
 
@@ -85,13 +86,24 @@ impl Schemas {
     /// AW-0110 when no schema has the namespace, AW-0111 with line, column and path, AW-0112 when a
     /// code is not in its list.
     pub fn check(&self, octets: &[u8], namespace: &str) -> Result<(), Refusal> {
-        let Some(set) = self.by_namespace.get(namespace) else {
-            return Err(Refusal::new(
+        self.set(namespace)?.check(octets)
+    }
+
+    /// The same check, to be fed with the nodes of a document whose root has this namespace.
+    ///
+    /// # Errors
+    /// AW-0110 when no schema has the namespace.
+    pub(crate) fn begin<'d>(&self, namespace: &str) -> Result<Check<'_, 'd>, Refusal> {
+        Ok(self.set(namespace)?.begin())
+    }
+
+    fn set(&self, namespace: &str) -> Result<&Set, Refusal> {
+        self.by_namespace.get(namespace).map(Arc::as_ref).ok_or_else(|| {
+            Refusal::new(
                 Code::UnknownStandard,
                 "there is no schema for the root element's namespace; send a message of a standard that this \
                  gateway knows, or have its operator add the schema set",
-            ));
-        };
-        set.check(octets)
+            )
+        })
     }
 }

@@ -18,7 +18,7 @@ use super::Limits;
 use super::algorithms::{DSIG, ENVELOPED, EXCLUSIVE, Plan, SignatureMethod};
 use super::document::Document;
 use super::keys;
-use super::pass::{Found, Passed, pass};
+use super::pass::{Ask, Found, Passed, pass};
 use key::Key;
 use xades::Xades;
 
@@ -151,11 +151,11 @@ impl Signer {
         let mut plan =
             Plan { method: profile.canonicalisation, prefixes: Vec::new(), hash: profile.hash, properties };
         let checked = Document::check(document, &limits)?;
-        let mut passed = pass(checked, &limits, None, Some(&plan))?;
+        let mut passed = pass(checked, &limits, Ask { plan: Some(&plan), ..Ask::default() })?;
         if !passed.uncovered.is_empty() {
             plan.prefixes = passed.uncovered.iter().map(|(prefix, _)| prefix.clone()).collect();
             plan.prefixes.sort_unstable();
-            passed = pass(checked, &limits, None, Some(&plan))?;
+            passed = pass(checked, &limits, Ask { plan: Some(&plan), ..Ask::default() })?;
         }
         if passed.signature.is_some() || passed.misplaced.is_some() {
             let reason = "the document is signed already; sign the unsigned one";
@@ -290,7 +290,7 @@ fn with_signature<T>(
     let usual = Limits::default();
     let limits = Limits { octets: usize::MAX, elements: usize::MAX, depth: usual.depth + 8, ..usual };
     let document = Document::check(octets, &limits)?;
-    let passed = pass(document, &limits, None, None)?;
+    let passed = pass(document, &limits, Ask::default())?;
     let Some(found) = &passed.signature else {
         return Err(Refusal::new(Code::SignatureMissing, "the signature has no place in the document").into());
     };

@@ -1,8 +1,6 @@
 //! Start tags: names, attributes and namespace declarations (XML 1.0, section 3.1; Namespaces in
 //! XML 1.0, sections 3 to 6.3).
 
-use std::ops::Range;
-
 use crate::error::{Code, Refusal};
 
 use super::chars;
@@ -20,19 +18,19 @@ struct Written<'d> {
 }
 
 impl<'d> Walk<'d> {
-    /// Takes a start tag apart: the text between `<` and `>` or `/>`.
+    /// Takes the start tag at hand apart.
     #[inline]
-    pub(super) fn tag(&mut self, content: Range<usize>) -> Result<(), Refusal> {
-        let tag = self.document.slice(content);
+    pub(super) fn tag(&mut self) -> Result<(), Refusal> {
+        let from = self.from + 1;
         let mark = self.namespaces.len();
         self.attributes.clear();
-        let name = self.name(tag, 0)?;
-        let qname = tag.get(..name.end).unwrap_or_default();
+        let name = self.name(from)?;
+        let qname = self.document.slice(from..name.end);
         let mut at = name.end;
         let mut count = 0;
         self.tidy = true;
         self.qualified = false;
-        while let Some(written) = self.attribute(tag, &mut at)? {
+        while let Some(written) = self.attribute(&mut at)? {
             count += 1;
             self.tidy &= written.tidy;
             if count > self.limits.attributes {
@@ -40,7 +38,6 @@ impl<'d> Walk<'d> {
             }
             self.sort_in(&written)?;
         }
-        self.tidy &= !tag.ends_with([' ', '\t', '\n', '\r']);
         if self.namespaces.len() > mark {
             self.tidy = false;
             if self.namespaces.len() > self.limits.namespaces.saturating_add(2) {
@@ -50,7 +47,7 @@ impl<'d> Walk<'d> {
                 return Err(self.malformed("a prefix is declared twice in one element"));
             }
         }
-        let (prefix, local) = split(qname, name.colon);
+        let (prefix, local) = split(qname, name.colon.map(|colon| colon - from));
         let binding = self.resolve(prefix)?;
         self.element = Element { qname, local, binding };
         self.push_open(qname, mark);
@@ -61,8 +58,8 @@ impl<'d> Walk<'d> {
     }
 
     #[inline]
-    fn name(&self, tag: &'d str, from: usize) -> Result<Scanned, Refusal> {
-        let Some(name) = names::scan(tag, from) else {
+    fn name(&self, from: usize) -> Result<Scanned, Refusal> {
+        let Some(name) = names::scan(self.document.text, from) else {
             return Err(self.malformed("a name is malformed, or has more than one colon"));
         };
         if name.end - from > self.limits.name {
@@ -80,51 +77,44 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// The next attribute of the tag, `None` after the last.
+    /// The next attribute of the tag; `None` at its end.
     #[inline]
-    fn attribute(&self, tag: &'d str, at: &mut usize) -> Result<Option<Written<'d>>, Refusal> {
-        let octets = tag.as_bytes();
-        let space = |at: &mut usize| {
-            let from = *at;
-            while octets.get(*at).is_some_and(|octet| names::class(*octet) & names::SPACE != 0) {
-                *at += 1;
-            }
-            *at > from
-        };
+    fn attribute(&mut self, at: &mut usize) -> Result<Option<Written<'d>>, Refusal> {
         let before = *at;
-        let parted = space(at);
-        if *at == octets.len() {
+        let parted = self.space(at);
+        if self.ends(*at)? {
+            self.tidy &= !parted;
             return Ok(None);
         }
         if !parted {
             return Err(self.malformed("the tag is malformed: white space must stand before each attribute"));
         }
         let from = *at;
-        let name = self.name(tag, from)?;
+        let name = self.name(from)?;
         *at = name.end;
-        let tidy =
-            octets.get(before..from) == Some(b" ") && octets.get(name.end..name.end + 2) == Some(b"=\"");
-        space(at);
-        if octets.get(*at) != Some(&b'=') {
+        let tidy = self.octets.get(before..from) == Some(b" ")
+            && self.octets.get(name.end..name.end + 2) == Some(b"=\"");
+        self.space(at);
+        if self.octet(*at) != Some(b'=') {
             return Err(self.malformed("an attribute needs = and a value in quotes"));
         }
         *at += 1;
-        space(at);
-        let quote = match octets.get(*at) {
-            Some(quote @ (b'"' | b'\'')) => *quote,
+        self.space(at);
+        let quote = match self.octet(*at) {
+            Some(quote @ (b'"' | b'\'')) => quote,
             _ => return Err(self.malformed("the value of an attribute must stand in quotes")),
         };
         *at += 1;
         let begin = *at;
         let mut seen = 0;
-        while let Some(octet) = octets.get(*at).filter(|octet| **octet != quote) {
-            seen |= names::class(*octet);
+        while let Some(octet) = self.octet(*at).filter(|octet| *octet != quote) {
+            seen |= names::class(octet);
             *at += 1;
         }
-        if *at == octets.len() {
+        if *at == self.octets.len() {
             return Err(self.malformed("the value of an attribute is not closed"));
         }
-        let raw = tag.get(begin..*at).unwrap_or_default();
+        let raw = self.document.slice(begin..*at);
         *at += 1;
         if seen & names::LESS != 0 {
             return Err(self.malformed("< must not stand in the value of an attribute; write &lt;"));
@@ -136,8 +126,23 @@ impl<'d> Walk<'d> {
         if !plain && let Err(bad) = chars::attribute_value(raw) {
             return Err(self.bad_reference(bad));
         }
-        let qname = tag.get(from..name.end).unwrap_or_default();
+        let qname = self.document.slice(from..name.end);
         Ok(Some(Written { name, qname, raw, plain, tidy: tidy && plain }))
+    }
+
+    /// Whether the tag ends at this offset, and then where the next node begins.
+    #[inline]
+    fn ends(&mut self, at: usize) -> Result<bool, Refusal> {
+        match self.octet(at) {
+            Some(b'>') => self.to = at + 1,
+            Some(b'/') if self.octet(at + 1) == Some(b'>') => {
+                self.empty = true;
+                self.to = at + 2;
+            }
+            Some(_) => return Ok(false),
+            None => return Err(self.unclosed()),
+        }
+        Ok(true)
     }
 
     /// Namespace declarations go to the bindings, all else to the attributes.

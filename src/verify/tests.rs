@@ -65,6 +65,7 @@ fn signs_and_verifies_with_every_algorithm() {
 mod attacks;
 mod canonical;
 mod filters;
+mod markup;
 mod named;
 mod order;
 mod parameters;

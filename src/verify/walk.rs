@@ -1,15 +1,11 @@
-//! One pass over a document: quick-xml finds the markup; this module holds it to XML 1.0,
-//! Namespaces in XML 1.0 and the limits, and hands out what is left, borrowed from the octets.
-
-use quick_xml::events::Event;
-use quick_xml::reader::Reader;
+//! One pass over a document: holds it to XML 1.0, Namespaces in XML 1.0 and the limits, and hands
+//! out what it consists of, borrowed from the octets.
 
 use crate::error::{Code, Refusal};
 
 use super::Limits;
 use super::chars::{self, BadReference};
 use super::document::Document;
-use super::names;
 use super::namespaces::{NONE, Namespaces};
 
 /// What stands at a place of the document.
@@ -71,21 +67,20 @@ impl<'d> Attribute<'d> {
 /// An element that has started and not ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open<'d> {
-    qname: &'d str,
+    pub(super) qname: &'d str,
     /// Bindings in scope before its own.
     mark: usize,
 }
 
 /// The pass.
 pub(crate) struct Walk<'d> {
-    pub(super) document: Document<'d>,
-    reader: Reader<&'d [u8]>,
+    pub(crate) document: Document<'d>,
+    /// The text up to where the walk ends.
+    pub(super) octets: &'d [u8],
     pub(super) limits: Limits,
-    /// Offset of the reader's octets in the document.
-    start: usize,
     /// The node handed out last: from, to.
     pub(super) from: usize,
-    to: usize,
+    pub(super) to: usize,
     /// Path of a fragment's parent, for locations.
     parent: String,
     /// Bindings in scope.
@@ -103,10 +98,11 @@ pub(crate) struct Walk<'d> {
     pub(crate) plain_text: bool,
     pub(super) open: Vec<Open<'d>>,
     /// The element that started last is empty: its end comes next.
-    empty: bool,
+    pub(super) empty: bool,
     root_seen: bool,
     pub(super) fragment: bool,
-    run: usize,
+    /// Octets of the run of text at hand.
+    pub(super) run: usize,
     elements: usize,
 }
 
@@ -115,7 +111,6 @@ impl<'d> Walk<'d> {
     pub(crate) fn new(document: Document<'d>, limits: &Limits) -> Result<Self, Refusal> {
         let walk = Self::over(document, limits, 0..document.text.len(), Namespaces::new());
         if document.text.starts_with('\u{FEFF}') {
-            // quick-xml would drop it silently.
             return Err(walk.malformed("a byte order mark may stand only once, at the very beginning"));
         }
         Ok(walk)
@@ -141,14 +136,10 @@ impl<'d> Walk<'d> {
         range: std::ops::Range<usize>,
         namespaces: Namespaces<'d>,
     ) -> Self {
-        let mut reader = Reader::from_str(document.slice(range.clone()));
-        // Comments are checked here, with the offset of the fault.
-        reader.config_mut().check_comments = false;
         Self {
             document,
-            reader,
+            octets: document.slice(0..range.end).as_bytes(),
             limits: *limits,
-            start: range.start,
             from: range.start,
             to: range.start,
             parent: String::new(),
@@ -203,61 +194,18 @@ impl<'d> Walk<'d> {
         self.element.local == local && self.namespaces.uri(self.element.binding) == namespace
     }
 
-    /// The next node.
-    ///
-    /// # Errors
-    /// AW-0101, AW-0102, AW-0103, AW-0104, with the place.
-    #[inline(never)]
-    pub(crate) fn next(&mut self) -> Result<Node<'d>, Refusal> {
-        self.step()
-    }
-
-    /// The same, built into its caller: for the one loop over the whole document.
-    ///
-    /// # Errors
-    /// As [`Walk::next`].
-    #[inline(always)]
-    pub(crate) fn step(&mut self) -> Result<Node<'d>, Refusal> {
-        if self.empty {
-            self.empty = false;
-            self.from = self.to;
-            return Ok(self.close());
-        }
-        self.from = self.to;
-        let event = self.reader.read_event();
-        self.to = self.start + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
-        let event = event.map_err(|error| self.syntax(&error))?;
-        if matches!(event, Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) {
-            return self.character_data(&event);
-        }
-        let (from, to) = (self.from, self.to);
-        match event {
-            Event::Start(_) => self.open_tag(from + 1..to - 1),
-            Event::Empty(_) => {
-                self.empty = true;
-                self.open_tag(from + 1..to - 2)
-            }
-            Event::End(_) => Ok(self.close()),
-            Event::Comment(_) => self.comment(),
-            Event::PI(_) => self.instruction(),
-            Event::Decl(_) => self.declaration(),
-            Event::DocType(_) => {
-                Err(self.refuse(Code::Forbidden, "a DOCTYPE is not accepted; send the document without it"))
-            }
-            _ => self.eof(),
-        }
-    }
-
+    /// Ends the innermost element.
     #[inline]
-    fn close(&mut self) -> Node<'d> {
+    pub(super) fn close(&mut self) -> Node<'d> {
         self.run = 0;
-        // quick-xml has matched the names, and refuses an end without a start.
+        // An end without a start has been refused.
         let Some(open) = self.open.pop() else { return Node::End("") };
         self.namespaces.truncate(open.mark);
         Node::End(open.qname)
     }
 
-    fn eof(&mut self) -> Result<Node<'d>, Refusal> {
+    #[cold]
+    pub(super) fn eof(&mut self) -> Result<Node<'d>, Refusal> {
         if !self.open.is_empty() {
             return Err(self.malformed("the document ends within an element; send it whole"));
         }
@@ -268,7 +216,7 @@ impl<'d> Walk<'d> {
     }
 
     #[inline]
-    fn open_tag(&mut self, content: std::ops::Range<usize>) -> Result<Node<'d>, Refusal> {
+    pub(super) fn open_tag(&mut self) -> Result<Node<'d>, Refusal> {
         if self.open.is_empty() {
             if self.root_seen {
                 return Err(self.malformed("a document has one root element; a second one starts here"));
@@ -283,7 +231,7 @@ impl<'d> Walk<'d> {
         if self.open.len() >= self.limits.depth {
             return Err(self.over_limit("nested elements", self.limits.depth));
         }
-        self.tag(content)?;
+        self.tag()?;
         Ok(Node::Start)
     }
 
@@ -291,38 +239,6 @@ impl<'d> Walk<'d> {
     #[inline]
     pub(super) fn push_open(&mut self, qname: &'d str, mark: usize) {
         self.open.push(Open { qname, mark });
-    }
-
-    #[inline]
-    fn character_data(&mut self, event: &Event<'_>) -> Result<Node<'d>, Refusal> {
-        let raw = self.raw();
-        self.run += raw.len();
-        if self.run > self.limits.text {
-            return Err(self.over_limit("octets in one run of text", self.limits.text));
-        }
-        if self.open.is_empty() && !(matches!(event, Event::Text(_)) && names::is_space(raw)) {
-            return Err(self.malformed("only white space may stand outside the root element"));
-        }
-        match event {
-            Event::CData(_) => Ok(Node::Cdata(raw.get(9..raw.len() - 3).unwrap_or_default())),
-            Event::GeneralRef(_) => match chars::reference(raw.get(1..raw.len() - 1).unwrap_or_default()) {
-                Ok(c) => Ok(Node::Reference(c)),
-                Err(bad) => Err(self.bad_reference(bad)),
-            },
-            _ => {
-                self.plain_text = !self.document.carriage_returns;
-                let octets = raw.as_bytes();
-                let mut from = 0;
-                while let Some(at) = memchr::memchr(b'>', octets.get(from..).unwrap_or_default()) {
-                    if octets[..from + at].ends_with(b"]]") {
-                        return Err(self.malformed("]]> must not stand in text; write ]]&gt;"));
-                    }
-                    self.plain_text = false;
-                    from += at + 1;
-                }
-                Ok(Node::Text(raw))
-            }
-        }
     }
 
     /// A refusal at the node handed out last (or being looked at).
@@ -356,25 +272,6 @@ impl<'d> Walk<'d> {
             ),
             BadReference::Malformed => self.malformed("a reference is malformed; write & as &amp;"),
         }
-    }
-
-    #[cold]
-    fn syntax(&self, error: &quick_xml::Error) -> Refusal {
-        let at = self.start + usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
-        let reason = match error {
-            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::MismatchedEndTag { .. }) => {
-                "an end tag does not match its start tag"
-            }
-            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::UnmatchedEndTag(_)) => {
-                "an end tag has no start tag"
-            }
-            quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::UnclosedReference) => {
-                "a reference is not closed; write & as &amp;"
-            }
-            quick_xml::Error::Syntax(_) => "markup begins here that is malformed or not closed",
-            _ => "the document is not well-formed here",
-        };
-        self.refuse_at(at, Code::NotWellFormed, reason)
     }
 
     /// The path of the innermost open element, cut to a bounded length.

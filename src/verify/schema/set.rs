@@ -21,6 +21,38 @@ const LIMITS: Limits = Limits {
     attachments: 0,
 };
 
+/// The check of one document against a set, fed with its nodes while it passes by. After the first fault it looks no further.
+pub(crate) struct Check<'s, 'd> {
+    run: Run<'s, 'd>,
+    listing: Listing<'s>,
+    fault: Option<Refusal>,
+}
+
+impl<'d> Check<'_, 'd> {
+    /// Takes the next node.
+    #[inline]
+    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
+        if self.fault.is_some() {
+            return;
+        }
+        match self.run.node(walk, node) {
+            Ok(()) => self.listing.node(walk, node),
+            Err(refusal) => self.fault = Some(refusal),
+        }
+    }
+
+    /// The verdict, after the last node.
+    ///
+    /// # Errors
+    /// AW-0111 and AW-0103 as [`Run::node`]; in a valid document AW-0112 for the first code that is not in its list.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        match self.fault {
+            Some(refusal) => Err(refusal),
+            None => self.listing.finish(),
+        }
+    }
+}
+
 /// A set, compiled once; checks run in parallel.
 pub(super) struct Set {
     name: String,
@@ -74,19 +106,22 @@ impl Set {
         self.namespaces.iter().map(String::as_str)
     }
 
-    /// Validates a document.
+    /// The check of a document, before its first node.
+    pub(super) fn begin<'d>(&self) -> Check<'_, 'd> {
+        Check { run: Run::new(&self.schema), listing: Listing::new(&self.codes), fault: None }
+    }
+
+    /// Validates a document by itself.
     pub(super) fn check(&self, octets: &[u8]) -> Result<(), Refusal> {
         let mut walk = Walk::new(Document::check(octets, &LIMITS)?, &LIMITS)?;
-        let mut run = Run::new(&self.schema);
-        let mut listing = Listing::new(&self.codes);
+        let mut check = self.begin();
         loop {
             match walk.step()? {
-                // A code is of interest in a valid document only.
-                Node::Eof => return listing.finish(),
-                node => {
-                    run.node(&walk, node)?;
-                    listing.node(&walk, node);
-                }
+                Node::Eof => return check.finish(),
+                node => check.node(&walk, node),
+            }
+            if check.fault.is_some() {
+                return check.finish();
             }
         }
     }

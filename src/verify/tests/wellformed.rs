@@ -2,11 +2,11 @@
 
 use super::super::Limits;
 use super::super::document::Document;
-use super::super::pass::pass;
+use super::super::pass::{Ask, pass};
 use crate::error::Code;
 
 fn code_with(document: &[u8], limits: &Limits) -> Option<Code> {
-    let passed = Document::check(document, limits).and_then(|d| pass(d, limits, None, None).map(|_| ()));
+    let passed = Document::check(document, limits).and_then(|d| pass(d, limits, Ask::default()).map(|_| ()));
     passed.err().map(|refusal| refusal.code)
 }
 

@@ -55,7 +55,6 @@ type Table<V> = HashMap<Box<str>, V, BuildHasherDefault<Fnv>>;
 
 /// All names of a schema set.
 pub(crate) struct Names {
-    namespaces: Vec<Box<str>>,
     numbers: Table<Ns>,
     /// By namespace: its local names.
     locals: Vec<Table<Name>>,
@@ -65,8 +64,7 @@ pub(crate) struct Names {
 impl Names {
     /// With nothing but "no namespace".
     pub(super) fn new() -> Self {
-        let mut names =
-            Self { namespaces: Vec::new(), numbers: Table::default(), locals: Vec::new(), names: Vec::new() };
+        let mut names = Self { numbers: Table::default(), locals: Vec::new(), names: Vec::new() };
         names.add_namespace("");
         names
     }
@@ -76,8 +74,7 @@ impl Names {
         if let Some(known) = self.numbers.get(uri) {
             return *known;
         }
-        let number = Ns(u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX - 1));
-        self.namespaces.push(uri.into());
+        let number = Ns(u32::try_from(self.locals.len()).unwrap_or(u32::MAX - 1));
         self.numbers.insert(uri.into(), number);
         self.locals.push(Table::default());
         number
@@ -107,10 +104,10 @@ impl Names {
         table.and_then(|table| table.get(local)).copied().unwrap_or(Name::UNKNOWN)
     }
 
-    /// The namespace that a number stands for.
+    /// Whether a number stands for this name.
     #[inline]
-    pub(crate) fn uri(&self, namespace: Ns) -> &str {
-        self.namespaces.get(namespace.0 as usize).map_or("", AsRef::as_ref)
+    pub(crate) fn is(&self, name: Name, namespace: Ns, local: &str) -> bool {
+        self.names.get(name.index()).is_some_and(|(ns, known)| *ns == namespace && **known == *local)
     }
 
     /// The local name that a number stands for.

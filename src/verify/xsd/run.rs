@@ -28,6 +28,8 @@ use text::Text;
 const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// Bindings whose namespaces are remembered.
 const REMEMBERED: usize = 16;
+/// Names that are remembered.
+const NAMES: usize = 64;
 
 /// The prefixes in scope in a document.
 struct InScope<'a, 'd>(&'a Namespaces<'d>);
@@ -63,7 +65,10 @@ pub(crate) struct Run<'s, 'd> {
     prefixes: Option<Namespaces<'d>>,
     /// Open elements at which a wildcard says not to look.
     skipped: usize,
-    remembered: [Ns; REMEMBERED],
+    /// By binding, with its serial number.
+    namespaces: [(u64, Ns); REMEMBERED],
+    /// By the look of the local name.
+    names: [Name; NAMES],
     ids: Ids,
     tables: Tables<'s>,
     /// A `ds:Signature` has been a child of the root.
@@ -82,7 +87,8 @@ impl<'s, 'd> Run<'s, 'd> {
             text: Text::default(),
             prefixes: None,
             skipped: 0,
-            remembered: [Ns::NONE; REMEMBERED],
+            namespaces: [(0, Ns::NONE); REMEMBERED],
+            names: [Name::UNKNOWN; NAMES],
             ids: Ids::default(),
             tables: Tables::new(schema),
             signature: false,
@@ -100,8 +106,7 @@ impl<'s, 'd> Run<'s, 'd> {
         match node {
             Node::Start => self.start(walk),
             Node::End(qname) => self.end(walk, qname),
-            Node::Text(raw) => self.characters(walk, raw, true),
-            Node::Cdata(raw) => self.characters(walk, raw, true),
+            Node::Text(raw) | Node::Cdata(raw) => self.characters(walk, raw),
             Node::Reference(c) => {
                 if self.skipped > 0 {
                     return Ok(());
@@ -137,20 +142,25 @@ impl<'s, 'd> Run<'s, 'd> {
     /// The number of the namespace of a binding.
     #[inline]
     fn namespace(&mut self, walk: &Walk<'d>, binding: usize) -> Ns {
-        let uri = walk.namespaces.uri(binding);
-        if uri.is_empty() {
-            return Ns::NONE;
+        let serial = walk.namespaces.serial(binding);
+        let slot = &mut self.namespaces[binding % REMEMBERED];
+        if slot.0 != serial {
+            *slot = (serial, self.schema.names.namespace(walk.namespaces.uri(binding)));
         }
-        let slot = binding % REMEMBERED;
-        let known = self.remembered.get(slot).copied().unwrap_or(Ns::NONE);
-        if known != Ns::NONE && self.schema.names.uri(known) == uri {
-            return known;
+        slot.1
+    }
+
+    /// The number of a name. Most documents repeat few names, and to compare one is faster than to look it up.
+    #[inline]
+    fn name(&mut self, namespace: Ns, local: &str) -> Name {
+        let octets = local.as_bytes();
+        let (first, last) =
+            (octets.first().map_or(0, |o| *o as usize), octets.last().map_or(0, |o| *o as usize));
+        let slot = &mut self.names[(octets.len() ^ first << 1 ^ last << 3) % NAMES];
+        if !self.schema.names.is(*slot, namespace, local) {
+            *slot = self.schema.names.name(namespace, local);
         }
-        let found = self.schema.names.namespace(uri);
-        if let Some(slot) = self.remembered.get_mut(slot).filter(|_| found != Ns::UNKNOWN) {
-            *slot = found;
-        }
-        found
+        *slot
     }
 
     fn start(&mut self, walk: &Walk<'d>) -> Result<(), Refusal> {
@@ -159,7 +169,7 @@ impl<'s, 'd> Run<'s, 'd> {
             return Ok(());
         }
         let namespace = self.namespace(walk, walk.element.binding);
-        let name = self.schema.names.name(namespace, walk.element.local);
+        let name = self.name(namespace, walk.element.local);
         let (element, process) = match self.frames.len() {
             0 => (self.root(walk, name)?, Process::Strict),
             depth => match self.child(walk, namespace, name, depth)? {
@@ -265,12 +275,12 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     #[inline]
-    fn characters(&mut self, walk: &Walk<'d>, raw: &'d str, lines: bool) -> Result<(), Refusal> {
+    fn characters(&mut self, walk: &Walk<'d>, raw: &'d str) -> Result<(), Refusal> {
         if self.skipped > 0 || self.frames.is_empty() {
             return Ok(());
         }
         if self.takes_text(walk, chars::is_space(raw), raw.is_empty())? {
-            self.text.push(raw, lines);
+            self.text.push(raw, walk.document.carriage_returns);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ impl<'d> Run<'_, 'd> {
         let (mut required, mut ids) = (0, usize::from(table.is_some_and(|table| table.has_id)));
         for attribute in &walk.attributes {
             let namespace = self.namespace(walk, attribute.binding);
-            let name = schema.names.name(namespace, attribute.local);
+            let name = self.name(namespace, attribute.local);
             if let Some(found) = table.and_then(|table| table.find(name)) {
                 required += usize::from(found.required);
                 self.attribute(walk, attribute, &found.attribute)?;

@@ -1,5 +1,8 @@
 //! Octets in text: `hexBinary` and `base64Binary` (XSD 1.0 part 2, sections 3.2.15 and 3.2.16).
 
+use super::space::is_space;
+use crate::verify::chars::wide;
+
 /// How many octets hexadecimal digits stand for; `None` if they are none.
 pub(super) fn hex_length(text: &str) -> Option<usize> {
     let fits = text.len().is_multiple_of(2) && text.bytes().all(|octet| octet.is_ascii_hexdigit());
@@ -28,34 +31,18 @@ const fn sextets() -> [u8; 256] {
 
 static SEXTETS: [u8; 256] = sextets();
 
-/// Characters that are looked at together.
-const BLOCK: usize = 32;
+/// Octets that are looked at together.
+const BLOCK: usize = 64;
 
 /// How many octets a base64 text stands for; `None` if it is none. The text may be as it is written: white space,
 /// which collapses to one space between any two characters, counts for nothing. Four characters make a
 /// group, the last of which may end in `=` or `==`, and then the bits that belong to no octet are zero.
 pub(super) fn base64_length(text: &str) -> Option<usize> {
-    let (mut count, mut padding, mut last) = (0_usize, 0_usize, 0_u8);
-    for block in text.as_bytes().chunks(BLOCK) {
-        // Most blocks are characters of the alphabet alone.
-        let seen = block.iter().fold(0, |seen, octet| seen | SEXTETS[*octet as usize]);
-        if seen != NONE && padding == 0 {
-            count += block.len();
-            last = block.last().map_or(last, |octet| SEXTETS[*octet as usize]);
-            continue;
-        }
-        for octet in block {
-            let sextet = SEXTETS[*octet as usize];
-            if sextet != NONE && padding == 0 {
-                count += 1;
-                last = sextet;
-            } else if *octet == b'=' {
-                padding += 1;
-            } else if !matches!(octet, b' ' | b'\t' | b'\n' | b'\r') {
-                return None;
-            }
-        }
-    }
+    let padded = |c: char| c == '=' || is_space(c);
+    let front = text.trim_end_matches(padded);
+    let padding = text.get(front.len()..).unwrap_or_default().bytes().filter(|octet| *octet == b'=').count();
+    let count = wide(front.as_bytes(), characters)?;
+    let last = front.bytes().last().map_or(0, |octet| SEXTETS[octet as usize]);
     let loose = match (count % 4, padding) {
         (0, 0) => 0,
         (3, 1) => 0b11,
@@ -63,6 +50,32 @@ pub(super) fn base64_length(text: &str) -> Option<usize> {
         _ => return None,
     };
     (last & loose == 0).then_some(count * 3 / 4)
+}
+
+/// How many octets are of the alphabet; `None` if others than white space are among them.
+#[inline(always)]
+fn characters(octets: &[u8]) -> Option<usize> {
+    let (blocks, rest) = octets.as_chunks::<BLOCK>();
+    let mut count = 0;
+    for block in blocks {
+        count += usize::from(in_block(block)?);
+    }
+    Some(count + usize::from(in_block(rest)?))
+}
+
+/// The same for at most [`BLOCK`] octets, written so that the compiler looks at many of them at once.
+#[inline(always)]
+fn in_block(block: &[u8]) -> Option<u8> {
+    let (mut count, mut wrong) = (0_u8, 0_u8);
+    for octet in block {
+        let letter = (octet | 0x20).wrapping_sub(b'a') < 26;
+        let digit = octet.wrapping_sub(b'0') < 10;
+        let own = u8::from(letter | digit | (*octet == b'+') | (*octet == b'/'));
+        let space = (*octet == b' ') | (*octet == b'\n') | (*octet == b'\r') | (*octet == b'\t');
+        count = count.wrapping_add(own);
+        wrong |= 1 ^ (own | u8::from(space));
+    }
+    (wrong == 0).then_some(count)
 }
 
 /// The octets of a text that [`base64_length`] accepts.

@@ -19,6 +19,7 @@ pub use check::{Report, check};
 pub use expiry::Expiry;
 pub use serve::serve;
 
+use crate::backup::Keeper;
 use crate::config::{Config, Fault};
 use crate::front::{FrontError, Running};
 use crate::observe::Metrics;
@@ -31,6 +32,8 @@ use rooms::Rooms;
 
 /// Time for what is left once requests and attempts have drained.
 const LAST: Duration = Duration::from_secs(5);
+/// Time between two looks whether something has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,7 @@ pub struct App {
     health: Arc<Health>,
     store: Arc<Store>,
     sealer: Sealer,
+    backups: Option<Arc<Keeper>>,
     main: Running,
     operators: Running,
     deliver: JoinHandle<()>,
@@ -143,6 +147,15 @@ impl App {
         }
         self.stop_operators.cancel();
         let _ = tokio::time::timeout(LAST, self.operators.finished()).await;
+        if let Some(backups) = self.backups {
+            let ended = async {
+                while !backups.stop() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            // It is of no use without its end; what is left of it is cleared by the next one.
+            let _ = tokio::time::timeout(LAST, ended).await;
+        }
         // What has happened up to now is sealed before the folder is given back.
         let _ = tokio::task::spawn_blocking(|| self.sealer.stop()).await;
         self.store.close().await;

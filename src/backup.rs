@@ -9,22 +9,28 @@
 //! what was erased since is erased in all of them.
 //!
 //! The order is what makes a copy of a working store consistent: checkpoints first, then the ledger up
-//! to its end at that time, then the content, which is on disk before the ledger names it.
+//! to its end at that time, then the content, which is on disk before the ledger names it. What was moved or let
+//! go meanwhile is followed until nothing is missing.
 
 pub mod compare;
+mod contents;
 mod copy;
+mod keeper;
 mod restore;
 mod vault;
+mod watch;
 
 pub use copy::{Made, backup};
+pub use keeper::{Keeper, Last, State};
 pub use restore::{Put, hold, restore};
+pub use watch::{Phase, Progress, Watch};
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Timestamp;
 use crate::proof::book::BookFault;
-use crate::store::StoreError;
 use crate::store::ledger::{LedgerFault, TailFault};
 
 /// Layout of a generation that this program writes.
@@ -78,6 +84,9 @@ pub enum BackupFault {
     /// Another backup goes to the same folder.
     #[error("another backup to {0} is under way: wait for it")]
     Busy(PathBuf),
+    /// The folder of the configuration is not there.
+    #[error("{0} is not there: mount it, or make it; nothing was copied")]
+    NoFolder(PathBuf),
     /// There is nothing to put back.
     #[error("{0} holds no backup; name the folder that `amtsweg backup --to` named")]
     NoBackup(PathBuf),
@@ -105,14 +114,16 @@ pub enum BackupFault {
     #[error(transparent)]
     Book(#[from] BookFault),
     /// Content of a message is not there as the ledger names it.
-    #[error("the content of message {id}: {fault}")]
+    #[error("the content of message {id}: {why}")]
     Content {
         /// The message.
         id: String,
         /// What is wrong.
-        #[source]
-        fault: StoreError,
+        why: String,
     },
+    /// It was told to stop.
+    #[error("it was stopped before it was done, because the gateway stops; no generation was made")]
+    Stopped,
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BackupFault + '_ {
@@ -133,6 +144,13 @@ pub fn generations(folder: &Path) -> Result<Vec<(u64, PathBuf)>, BackupFault> {
     }
     found.sort();
     Ok(found)
+}
+
+/// When a generation was made: its manifest is written last.
+fn made_at(generation: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(generation.join(MANIFEST)).and_then(|about| about.modified()).ok()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
 impl Manifest {

@@ -108,7 +108,7 @@ pub enum Command {
     /// Check, export and compare the ledger; check a message's proof.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
-    /// Copy a store while the gateway works: a new generation, checked.
+    /// Copy a store while the gateway works, here or by the gateway itself: a new generation, checked.
     Backup(backup::BackupArgs),
     /// Put a generation back into an empty folder.
     Restore(backup::RestoreArgs),
@@ -158,7 +158,7 @@ pub fn run(cli: Cli) -> Done {
         Command::Accounts(args) => serve::accounts(&args),
         Command::Route(command) => directory::run(&command),
         Command::Ledger(command) => ledger::run(&command),
-        Command::Backup(args) => backup::backup(&args),
+        Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => block_on(backup::restore(args)),
         Command::Proof(args) => block_on(proof::run(args)),
         Command::Pki(command) => pki::run(&command),

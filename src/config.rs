@@ -3,6 +3,7 @@
 //!
 //! `deploy/amtsweg.toml` is the documented default. Relative paths are relative to the file.
 
+mod backup;
 mod keys;
 mod opinion;
 mod orders;
@@ -57,6 +58,8 @@ pub struct Config {
     pub store: Store,
     /// `[proof]`
     pub proof: Proof,
+    /// `[backup] folder`; `None` where the gateway makes no backups itself.
+    pub backup: Option<PathBuf>,
     /// `[log]`
     pub log: Log,
     /// `[xta]`
@@ -270,6 +273,7 @@ impl Config {
         let delivery = sections::delivery(&mut root, tls.as_ref());
         let store = sections::store(&mut root);
         let proof = sections::proof(&mut root);
+        let backup = backup::folder(&mut root, gateway.as_ref());
         let log = sections::log(&mut root);
         let xta = orders::xta(&mut root);
         let second_opinion = opinion::opinion(&mut root, gateway.as_ref(), trust.as_ref());
@@ -288,6 +292,7 @@ impl Config {
             delivery: delivery?,
             store,
             proof,
+            backup,
             log,
             xta,
             second_opinion,

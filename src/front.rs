@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use accounts::Accounts;
 pub use limits::Limits;
 
+use crate::backup::Keeper;
 use crate::deliver::{Deliver, Steer};
 use crate::domain::{Account, MessageId, Timestamp};
 use crate::intake::Intake;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Proofs of messages.
     pub proofs: Arc<Prover>,
+    /// Makes backups, where the configuration names a folder for them.
+    pub backups: Option<Arc<Keeper>>,
     /// Bounds.
     pub limits: Limits,
     /// Paths and policies of XTA.

@@ -16,6 +16,7 @@ mod house;
 mod index;
 pub mod inspect;
 mod keys;
+mod layout;
 pub mod ledger;
 mod marker;
 mod open;
@@ -38,6 +39,7 @@ mod trim;
 mod vault;
 
 pub use house::Kept;
+pub use layout::NAME as LAYOUT_FILE;
 pub use open::{OpenError, Opened, Settings, Store};
 pub use recover::{Recovery, Stopped};
 pub use retention::Retention;

@@ -65,6 +65,12 @@ pub fn check(file: &Path, by: Option<jiff::civil::Date>) -> Report {
     if let Err(problem) = writable(&config.gateway.data) {
         report.faults.push(Fault::new("gateway.data", problem));
     }
+    if let Some(folder) = config.backup.as_ref().filter(|folder| !folder.is_dir()) {
+        report.warnings.push(format!(
+            "backup.folder: {} is not there: until it is mounted or made, no backup can be asked for",
+            folder.display()
+        ));
+    }
     if config.accounts.is_empty() {
         report.warnings.push("there is no [[account]]: nobody may use the gateway".to_owned());
     }

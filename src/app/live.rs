@@ -88,6 +88,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("delivery", old.delivery != new.delivery),
         ("store", needing_restart(&old.store) != needing_restart(&new.store)),
         ("proof", old.proof != new.proof),
+        ("backup", old.backup != new.backup),
         ("log", old.log != new.log),
         ("xta", old.xta != new.xta),
         ("second_opinion", old.second_opinion != new.second_opinion),

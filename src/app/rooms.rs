@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::live::{Live, validities};
 use super::material::Material;
 use super::{App, StartError};
+use crate::backup::Keeper;
 use crate::config::Config;
 use crate::deliver::{self, Deliver, OutboundTls, Steer, opinion};
 use crate::front::{self, Accounts, Front};
@@ -37,6 +38,13 @@ struct Ports {
     accept: Arc<dyn AcceptPort>,
     change: Arc<dyn ChangePort>,
     read: Arc<dyn ReadPort>,
+}
+
+/// What is stopped after the fronts.
+struct Below {
+    store: Arc<Store>,
+    sealer: Sealer,
+    backups: Option<Arc<Keeper>>,
 }
 
 impl Rooms {
@@ -89,6 +97,7 @@ impl Rooms {
         let mailbox = Mailbox::new(read, change, current);
         let (read, change, current) = side(&ports);
         let steer = Steer::new(read, change, current);
+        let backups = build_backups(&config, &store).await?;
         let front = Front::new(front::Parts {
             intake: Arc::new(intake),
             mailbox: Arc::new(mailbox),
@@ -100,6 +109,7 @@ impl Rooms {
             accounts: Arc::clone(&accounts),
             metrics: metrics.clone(),
             proofs,
+            backups: backups.clone(),
             limits: front_limits(&config),
             xta: Arc::new(config.xta.clone()),
         });
@@ -115,7 +125,7 @@ impl Rooms {
             one: tokio::sync::Mutex::default(),
             config: ArcSwap::from_pointee(config),
         };
-        open_ports(live, front, ports, metrics, (store, sealer)).await
+        open_ports(live, front, ports, metrics, Below { store, sealer, backups }).await
     }
 }
 
@@ -136,6 +146,14 @@ fn build_proof(
         .map_err(|source| StartError::System { what: "starting the sealer", source })?;
     let proofs = Prover::new(config.gateway.data.clone(), ledger(), &sealer);
     Ok((sealer, Arc::new(proofs)))
+}
+
+/// Who makes backups, where the configuration names a folder for them.
+async fn build_backups(config: &Config, store: &Arc<Store>) -> Result<Option<Arc<Keeper>>, StartError> {
+    let Some(folder) = config.backup.clone() else { return Ok(None) };
+    let (data, ledger) = (config.gateway.data.clone(), Arc::clone(store) as Arc<dyn LedgerPort>);
+    let looked = super::blocking("looking for backups", move || Keeper::new(data, folder, ledger)).await?;
+    Ok(Some(Arc::new(looked)))
 }
 
 fn build_deliver(
@@ -169,7 +187,7 @@ async fn open_ports(
     front: Front,
     ports: Ports,
     metrics: Metrics,
-    (store, sealer): (Arc<Store>, Sealer),
+    Below { store, sealer, backups }: Below,
 ) -> Result<App, StartError> {
     let config = live.config.load_full();
     let watched = Arc::clone(&store);
@@ -182,6 +200,7 @@ async fn open_ports(
         deliver: Arc::clone(&live.deliver),
         health: Arc::clone(&health),
         validities: Arc::clone(&live.validities),
+        backups: backups.clone(),
     };
     let stop = CancellationToken::new;
     let (stop_operators, stop_main, stop_deliver) = (stop(), stop(), stop());
@@ -209,6 +228,7 @@ async fn open_ports(
         health,
         store,
         sealer,
+        backups,
         main,
         operators,
         deliver,

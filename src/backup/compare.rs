@@ -14,7 +14,7 @@ use crate::store::inspect;
 use crate::store::ledger::Tail;
 
 use super::BackupFault;
-use super::copy::messages;
+use super::contents::messages;
 
 /// A message whose later steps the store does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

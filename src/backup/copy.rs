@@ -1,6 +1,6 @@
 //! Makes a generation.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,14 +10,16 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::domain::{Digest, Timestamp};
 use crate::proof::book;
-use crate::store::ReadingKeys;
 use crate::store::inspect;
-use crate::store::ledger::{self, Tail, Told};
+use crate::store::ledger;
+use crate::store::{LAYOUT_FILE, ReadingKeys};
 
+use super::contents::Contents;
+use super::watch::{Phase, Watch};
 use super::{BackupFault, Entry, FORMAT, MANIFEST, Manifest, generations, io, vault};
 
-/// How often it is begun anew when content was moved or let go while it was copied.
-const ROUNDS: usize = 3;
+/// How often it follows what was moved or let go while it was copied.
+const ROUNDS: usize = 10;
 
 /// A generation that was made.
 #[derive(Clone, Debug)]
@@ -45,7 +47,13 @@ pub struct Made {
 ///
 /// # Errors
 /// [`BackupFault`]; no generation is left then.
-pub fn backup(data: &Path, keys: Option<&ReadingKeys>, to: &Path, full: bool) -> Result<Made, BackupFault> {
+pub fn backup(
+    data: &Path,
+    keys: Option<&ReadingKeys>,
+    to: &Path,
+    full: bool,
+    watch: &Watch,
+) -> Result<Made, BackupFault> {
     if !data.join("ledger").is_dir() {
         return Err(BackupFault::NoStore(data.to_owned()));
     }
@@ -60,33 +68,36 @@ pub fn backup(data: &Path, keys: Option<&ReadingKeys>, to: &Path, full: bool) ->
     let base =
         before.map(|(_, folder)| Ok::<_, BackupFault>((Manifest::read(&folder)?, folder))).transpose()?;
     let part = to.join(format!("{number:06}.part"));
-    let mut round = 0;
-    loop {
-        round += 1;
-        clear(&part)?;
-        let made =
-            Copy::new(data, &part, base.as_ref()).and_then(|copy| copy.run(full, keys)).and_then(|made| {
-                // Before the generation is there: whoever puts it back finds its keys.
-                vault::replace(data, to)?;
-                Ok(made)
-            });
-        match made {
-            Ok(made) => {
-                let folder = to.join(format!("{number:06}"));
-                std::fs::rename(&part, &folder).map_err(io(&folder))?;
-                sync(to)?;
-                return Ok(Made { generation: number, folder, ..made });
-            }
-            // The gateway may have moved or removed content meanwhile: the ledger says where it is now.
-            Err(BackupFault::Content { .. }) if round < ROUNDS => {}
-            Err(BackupFault::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound && round < ROUNDS => {}
-            Err(fault) => {
-                clear(&part)?;
-                return Err(fault);
-            }
+    clear(&part)?;
+    let made =
+        Copy::new(data, &part, base.as_ref(), watch).and_then(|copy| copy.run(full, keys)).and_then(|made| {
+            // Before the generation is there: whoever puts it back finds its keys.
+            keys_too(data, to)?;
+            Ok(made)
+        });
+    match made {
+        Ok(made) => {
+            let folder = to.join(format!("{number:06}"));
+            std::fs::rename(&part, &folder).map_err(io(&folder))?;
+            sync(to)?;
+            Ok(Made { generation: number, folder, ..made })
+        }
+        Err(fault) => {
+            clear(&part)?;
+            Err(fault)
         }
     }
+}
+
+/// Replaces the backup's copy of the keys; begins anew where a new master key changes them meanwhile.
+fn keys_too(data: &Path, to: &Path) -> Result<(), BackupFault> {
+    for _ in 1..ROUNDS {
+        match vault::replace(data, to) {
+            Err(BackupFault::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    vault::replace(data, to)
 }
 
 fn clear(folder: &Path) -> Result<(), BackupFault> {
@@ -124,8 +135,12 @@ struct Copy<'a> {
     /// Files of the generation before, by their names.
     known: HashMap<&'a str, &'a Entry>,
     base: Option<&'a (Manifest, PathBuf)>,
-    entries: Vec<Entry>,
+    /// What is in the generation so far, by name.
+    entries: BTreeMap<String, Entry>,
+    /// Names of those that were written and not read again yet.
+    unread: Vec<String>,
     copied: u64,
+    watch: &'a Watch,
 }
 
 impl<'a> Copy<'a> {
@@ -133,6 +148,7 @@ impl<'a> Copy<'a> {
         data: &'a Path,
         part: &'a Path,
         base: Option<&'a (Manifest, PathBuf)>,
+        watch: &'a Watch,
     ) -> Result<Self, BackupFault> {
         for folder in ["ledger", "content/segments", "content/files", book::FOLDER] {
             let folder = part.join(folder);
@@ -140,31 +156,37 @@ impl<'a> Copy<'a> {
         }
         let known = base.iter().flat_map(|(manifest, _)| &manifest.files);
         let known = known.map(|entry| (entry.path.as_str(), entry)).collect();
-        Ok(Self { data, part, known, base, entries: Vec::new(), copied: 0 })
+        let (entries, unread) = (BTreeMap::new(), Vec::new());
+        Ok(Self { data, part, known, base, entries, unread, copied: 0, watch })
     }
 
+    /// Copies, and follows: what the gateway has moved or let go meanwhile is no longer where the copy of its
+    /// ledger says. The ledger says where it is now, so its new end is taken in as well, and then what that
+    /// names. Each round has only as much to do as has happened since the one before.
     fn run(mut self, full: bool, keys: Option<&ReadingKeys>) -> Result<Made, BackupFault> {
-        // Checkpoints first: none may be about frames that the copy of the ledger has not.
-        for path in self.list(book::FOLDER)? {
-            if path.extension().is_none_or(|extension| extension != "new") {
-                self.copy(&path, u64::MAX, true)?;
+        let mut contents = Contents::new(self.base.filter(|_| !full).map_or(0, |(base, _)| base.last));
+        let mut round = 0;
+        let end = loop {
+            round += 1;
+            let (end, vanished) = self.round()?;
+            self.watch.enter(Phase::Checking);
+            self.read_again()?;
+            if let Some(keys) = keys {
+                contents.check(self.part, keys, end.last, self.watch)?;
             }
-        }
-        let end = self.ledger()?;
-        let segments = self.list("content/segments")?;
-        let newest = segments.last().cloned();
-        for path in segments.iter().chain(&self.list("content/files")?) {
-            self.copy(path, u64::MAX, Some(path) == newest.as_ref())?;
-        }
-        self.read_again()?;
-        let since = self.base.filter(|_| !full).map_or(0, |(manifest, _)| manifest.last);
-        let checked = keys.map_or(Ok(0), |keys| contents(self.part, keys, since))?;
+            match (contents.missing.pop_first(), vanished) {
+                (None, None) => break end,
+                (missing, _) if round < ROUNDS => contents.missing.extend(missing),
+                (Some((_, missing)), _) => return Err(missing.into()),
+                (_, Some(path)) => return Err(io(&path)(std::io::ErrorKind::NotFound.into())),
+            }
+        };
         let manifest = Manifest {
             format: FORMAT,
             made: Timestamp::now().to_string(),
             last: end.last,
             head: end.head.to_string(),
-            files: self.entries,
+            files: self.entries.into_values().collect(),
         };
         write(&self.part.join(MANIFEST), &manifest)?;
         folders(self.part)?;
@@ -175,8 +197,32 @@ impl<'a> Copy<'a> {
             files: manifest.files.len(),
             octets: manifest.files.iter().map(|entry| entry.len).sum(),
             copied: self.copied,
-            checked,
+            checked: contents.checked,
         })
+    }
+
+    /// Copies what is not in the generation yet. Gives the end of its ledger, and what was there before that was
+    /// copied, and was gone when it was to be copied itself.
+    fn round(&mut self) -> Result<(ledger::Summary, Option<PathBuf>), BackupFault> {
+        self.watch.enter(Phase::Copying);
+        let before = self.contents()?;
+        self.copy_if_there(Path::new(LAYOUT_FILE), true)?;
+        // Checkpoints first: none may be about frames that the copy of the ledger has not.
+        for path in self.list(book::FOLDER)? {
+            if path.extension().is_none_or(|extension| extension != "new") {
+                self.copy_if_there(&path, true)?;
+            }
+        }
+        let end = self.ledger()?;
+        let now = self.contents()?;
+        let newest = now.iter().rfind(|path| path.starts_with("content/segments"));
+        let mut vanished = None;
+        for path in before.union(&now) {
+            if !self.copy_if_there(path, Some(path) == newest)? {
+                vanished = Some(path.clone());
+            }
+        }
+        Ok((end, vanished))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<PathBuf>, BackupFault> {
@@ -186,54 +232,107 @@ impl<'a> Copy<'a> {
         Ok(out)
     }
 
-    /// The ledger up to its end at this moment.
-    fn ledger(&mut self) -> Result<ledger::Summary, BackupFault> {
-        let (end, segment) = inspect::end(&self.data.join("ledger"))?;
-        let paths: Vec<_> = self.list("ledger")?.into_iter().filter(|p| first(p).is_some()).collect();
-        // A later segment has begun since: nothing of it is in this generation.
-        for path in paths.iter().filter(|path| first(path).is_some_and(|first| first <= segment)) {
-            let last = first(path) == Some(segment);
-            self.copy(path, if last { end.octets } else { u64::MAX }, last)?;
-        }
-        let copied = ledger::verify(&self.part.join("ledger"))?;
-        if (copied.last, copied.head) == (end.last, end.head) {
-            return Ok(copied);
-        }
-        let why = format!("the copy ends with frame {}, the ledger with {}", copied.last, end.last);
-        Err(BackupFault::Damaged { path: self.part.join("ledger"), why })
+    fn contents(&self) -> Result<BTreeSet<PathBuf>, BackupFault> {
+        Ok(self.list("content/segments")?.into_iter().chain(self.list("content/files")?).collect())
     }
 
-    /// Copies a file up to `bound` octets, or links the same file of the generation before.
+    /// The ledger up to its end at this moment.
+    fn ledger(&mut self) -> Result<ledger::Summary, BackupFault> {
+        loop {
+            let (end, segment) = inspect::end(&self.data.join("ledger"))?;
+            if !self.segments(&end, segment)? {
+                // Its beginning was let go: what of it still counts stands behind this end.
+                continue;
+            }
+            let copied = ledger::verify(&self.part.join("ledger"))?;
+            if (copied.last, copied.head) == (end.last, end.head) {
+                return Ok(copied);
+            }
+            let why = format!("the copy ends with frame {}, the ledger with {}", copied.last, end.last);
+            return Err(BackupFault::Damaged { path: self.part.join("ledger"), why });
+        }
+    }
+
+    /// Copies the ledger's segments up to the one that begins with frame `last`; `false` where one is gone, with
+    /// which those before it go.
+    fn segments(&mut self, end: &ledger::Summary, last: u64) -> Result<bool, BackupFault> {
+        let paths: Vec<_> = self.list("ledger")?.into_iter().filter(|p| first(p).is_some()).collect();
+        // A later segment has begun since: nothing of it is in this generation.
+        for path in paths.iter().filter(|path| first(path).is_some_and(|first| first <= last)) {
+            let open = first(path) == Some(last);
+            if self.copied(path, if open { end.octets } else { u64::MAX }, open)? {
+                continue;
+            }
+            let gone = self.entries.keys().filter(|name| first(Path::new(name)).is_some());
+            let gone: Vec<_> = gone.filter(|name| Path::new(name) <= path.as_path()).cloned().collect();
+            gone.iter().try_for_each(|name| self.remove(name))?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), BackupFault> {
+        let target = self.part.join(name);
+        self.entries.remove(name);
+        std::fs::remove_file(&target).map_err(io(&target))
+    }
+
+    /// Copies a file; `false` where it is gone, and was not copied before.
+    fn copy_if_there(&mut self, path: &Path, open: bool) -> Result<bool, BackupFault> {
+        let copied = self.copied(path, u64::MAX, open)?;
+        Ok(copied || self.entries.contains_key(path.to_string_lossy().as_ref()))
+    }
+
+    fn copied(&mut self, path: &Path, bound: u64, open: bool) -> Result<bool, BackupFault> {
+        match self.copy(path, bound, open) {
+            Err(BackupFault::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            done => done.map(|()| true),
+        }
+    }
+
+    /// Copies a file up to `bound` octets, or links the same file of the generation before. One that is in this
+    /// generation already stays, unless it is still being written to, or was when it was copied.
     fn copy(&mut self, path: &Path, bound: u64, open: bool) -> Result<(), BackupFault> {
+        self.watch.go_on()?;
         let source = self.data.join(path);
         let found = std::fs::metadata(&source).map_err(io(&source))?;
         let modified = u64::try_from(found.mtime_nsec()).unwrap_or_default()
             + u64::try_from(found.mtime()).unwrap_or_default() * 1_000_000_000;
         let name = path.to_string_lossy().into_owned();
+        let same =
+            |entry: &Entry| !open && !entry.open && (entry.len, entry.modified) == (found.len(), modified);
+        if self.entries.get(&name).is_some_and(same) {
+            return Ok(());
+        }
         let target = self.part.join(path);
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
         }
-        if let (false, Some(known), Some((_, base))) = (open, self.known.get(name.as_str()), self.base)
-            && !known.open
-            && (known.len, known.modified) == (found.len(), modified)
+        if let (Some(known), Some((_, base))) = (self.known.get(name.as_str()), self.base)
+            && same(known)
+            && !self.entries.contains_key(&name)
             && std::fs::hard_link(base.join(path), &target).is_ok()
         {
-            self.entries.push((*known).clone());
+            self.entries.insert(name, (*known).clone());
             return Ok(());
+        }
+        if self.entries.contains_key(&name) {
+            self.remove(&name)?;
         }
         let (len, digest) = copy_file(&source, &target, bound)?;
         self.copied += len;
-        self.entries.push(Entry { path: name, len, sha256: digest.to_string(), modified, open });
+        self.watch.copied(len);
+        self.unread.push(name.clone());
+        self.entries
+            .insert(name.clone(), Entry { path: name, len, sha256: digest.to_string(), modified, open });
         Ok(())
     }
 
     /// Whether what was written is what was read.
-    fn read_again(&self) -> Result<(), BackupFault> {
-        for entry in &self.entries {
-            let linked =
-                self.known.get(entry.path.as_str()).is_some_and(|known| known.sha256 == entry.sha256);
-            if !linked {
+    fn read_again(&mut self) -> Result<(), BackupFault> {
+        for name in std::mem::take(&mut self.unread) {
+            self.watch.go_on()?;
+            if let Some(entry) = self.entries.get(&name) {
                 check(self.part, entry)?;
             }
         }
@@ -294,66 +393,4 @@ pub(super) fn folders(folder: &Path) -> Result<(), BackupFault> {
         }
     }
     sync(folder)
-}
-
-/// Compares the contents of all messages with a frame after `since` with their digests; how many
-/// messages there were.
-fn contents(root: &Path, keys: &ReadingKeys, since: u64) -> Result<u64, BackupFault> {
-    let ledger = root.join("ledger");
-    let Some(begin) = Tail::first(&ledger)? else { return Ok(0) };
-    let begin = begin.max(since + 1);
-    let mut newest: HashMap<u64, u64> = HashMap::new();
-    frames(&ledger, keys, begin, |number, told| {
-        match told {
-            Told::Message { record, .. } => drop(newest.insert(record.sequence, number)),
-            // What was its content may be gone by now.
-            Told::Forgotten { sequence, .. } => drop(newest.remove(sequence)),
-            Told::Setting(_) | Told::Trimmed(_) => {}
-        }
-        Ok(())
-    })?;
-    let mut checked = 0;
-    messages(&ledger, keys, begin, |number, record| {
-        if newest.get(&record.sequence) == Some(&number) {
-            for content in record.contents() {
-                let found = inspect::content(root, keys, content);
-                found.map_err(|fault| BackupFault::Content { id: record.id.to_string(), fault })?;
-            }
-            checked += 1;
-        }
-        Ok(())
-    })?;
-    Ok(checked)
-}
-
-/// All records from a frame on.
-pub(super) fn messages(
-    ledger: &Path,
-    keys: &ReadingKeys,
-    begin: u64,
-    mut visit: impl FnMut(u64, &crate::domain::Record) -> Result<(), BackupFault>,
-) -> Result<(), BackupFault> {
-    frames(ledger, keys, begin, |number, told| match told {
-        Told::Message { record, .. } => visit(number, record),
-        _ => Ok(()),
-    })
-}
-
-/// All that is told from a frame on.
-fn frames(
-    ledger: &Path,
-    keys: &ReadingKeys,
-    begin: u64,
-    mut visit: impl FnMut(u64, &Told) -> Result<(), BackupFault>,
-) -> Result<(), BackupFault> {
-    if inspect::end(ledger)?.0.last < begin {
-        return Ok(());
-    }
-    let mut tail = Tail::open(ledger, begin, keys)?;
-    while let Some(frame) = tail.any()? {
-        for told in &frame.told {
-            visit(frame.number, told)?;
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! `amtsweg backup` and `amtsweg restore`.
 
+mod remote;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -12,24 +14,27 @@ use super::keys::MasterKeys;
 use super::output::{Table, counted, note, say, say_json};
 use super::{Done, Ended, Fault};
 use crate::backup::compare::{self, Compared};
-use crate::backup::{self};
+use crate::backup::{self, Watch};
 use crate::store::Encryption;
 
 /// `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The store's folder (`gateway.data` of the configuration); the gateway may be working.
-    #[arg(long)]
-    pub data: PathBuf,
+    /// The store's folder (`gateway.data` of the configuration) on this machine; the gateway may be working.
+    #[arg(long, requires = "to")]
+    pub data: Option<PathBuf>,
     /// The folder of the backups: each time a new generation is made in it.
-    #[arg(long)]
-    pub to: PathBuf,
-    /// Check the contents of all messages, not only of those that changed since the last generation.
-    #[arg(long)]
-    pub full: bool,
+    #[arg(long, requires = "data")]
+    pub to: Option<PathBuf>,
     /// Keys to compare an encrypted store's contents with; the copy itself needs none.
     #[command(flatten)]
     pub keys: MasterKeys,
+    /// Without --data: the gateway makes one itself, in the folder that its configuration names.
+    #[command(flatten)]
+    pub asked: remote::Asked,
+    /// Check the contents of all messages, not only of those that changed since the last generation.
+    #[arg(long)]
+    pub full: bool,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
@@ -69,14 +74,17 @@ pub struct RestoreArgs {
 ///
 /// # Errors
 /// When no generation could be made; none is left then.
-pub fn backup(args: &BackupArgs) -> Done {
-    let keys = if args.keys.master_key.is_empty() && args.data.join("vault/keyring.json").exists() {
+pub fn backup(args: BackupArgs) -> Done {
+    let (Some(data), Some(to)) = (&args.data, &args.to) else {
+        return super::block_on(remote::run(args.asked, args.full, args.json));
+    };
+    let keys = if args.keys.master_key.is_empty() && data.join("vault/keyring.json").exists() {
         note("the store is encrypted: without --master-key its contents are copied, but not compared");
         None
     } else {
-        Some(args.keys.of(&args.data)?)
+        Some(args.keys.of(data)?)
     };
-    let made = backup::backup(&args.data, keys.as_ref(), &args.to, args.full);
+    let made = backup::backup(data, keys.as_ref(), to, args.full, &Watch::default());
     let made = made.map_err(|f| Fault::said(f.to_string()))?;
     if args.json {
         say_json(&json!({

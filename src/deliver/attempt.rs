@@ -35,8 +35,8 @@ const FAILURES: u32 = 6;
 pub(super) enum Tried {
     /// The endpoint replied, or did not.
     Reply(Reply),
-    /// The content is corrupt.
-    Corrupt,
+    /// The content is corrupt, and counted as that; how it shows.
+    Corrupt(String),
     /// The store can't be read at the moment: says nothing of the endpoint.
     Unread,
 }
@@ -85,11 +85,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut ticket: Ticket, stop: Cancellat
             let detail = in_words(&shared, &claimed.record, &reply).await;
             conclude(&shared, &ticket, claimed, reply.outcome, detail).await;
         }
-        Tried::Corrupt => {
-            metrics.corrupt("content");
+        Tried::Corrupt(why) => {
             metrics.attempt(endpoint, "failed", took);
-            tracing::error!(%id, "the stored content is corrupt; the message is parked");
-            let detail = "the stored content fails its checksum; restore it from a backup, then retry";
+            tracing::error!(%id, why, "the stored content is corrupt; the message is parked");
+            let detail =
+                "the stored content is damaged, or its key is lost; restore it from a backup, then retry";
             let aside = |_: &Record| Action::SetAside {
                 token: claimed.token,
                 reason: ParkReason::Corrupt,
@@ -204,7 +204,11 @@ async fn send(shared: &Shared, ticket: &Ticket, claimed: &mut Claimed) -> Tried 
 
 pub(super) fn unread(shared: &Shared, error: &StoreError) -> Tried {
     match error {
-        StoreError::Corrupt { .. } | StoreError::TooLarge(_) => Tried::Corrupt,
+        StoreError::Corrupt { .. } => Tried::Corrupt(error.to_string()),
+        StoreError::TooLarge(_) => {
+            shared.parts.metrics.corrupt("record");
+            Tried::Corrupt(error.to_string())
+        }
         error => {
             shared.reading.failed(error, std::time::Instant::now());
             Tried::Unread

@@ -162,6 +162,11 @@ impl Record {
         attachments.chain([&self.document, &self.receipt]).chain(envelope)
     }
 
+    /// Those of its contents that go with the end of their retention.
+    pub fn erasable(&self) -> impl Iterator<Item = &ContentRef> {
+        self.attachments.iter().map(|a| &a.content).chain([&self.document])
+    }
+
     /// When it came to its end, by its history; `None` while it is on its way.
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! gRPC: the services of `proto/amtsweg/v1`, health and reflection. Thin: each method translates.
 
+mod backup;
 mod mailbox;
 mod operator;
 mod routing;

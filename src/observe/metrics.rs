@@ -101,7 +101,7 @@ impl Default for Metrics {
         for code in Code::ALL {
             drop(inner.refused.get_or_create(&ByCode { code: code.as_str() }));
         }
-        for what in ["record", "content", "index", "ledger", "snapshot", "state"] {
+        for what in ["record", "content", "vault", "index", "ledger", "snapshot", "state", "proof"] {
             drop(inner.corrupt.get_or_create(&ByWhat { what }));
         }
         for outcome in ["taken", "refused"] {

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::Metrics;
 use super::health::Health;
+use crate::backup::Keeper;
 use crate::deliver::Deliver;
 use crate::domain::Timestamp;
 use crate::store::{Depth, ReadPort};
@@ -33,6 +34,8 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// Ends of validity; swapped on reload.
     pub validities: Arc<arc_swap::ArcSwap<Validities>>,
+    /// Backups, where the gateway makes any.
+    pub backups: Option<Arc<Keeper>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -112,6 +115,12 @@ impl Sources {
             let gauge = Gauge::<i64>::default();
             gauge.set(whole(free));
             registry.register("store_free_octets", "Octets free on the disk of the store", gauge);
+        }
+        if let Some(backups) = &self.backups {
+            let gauge = Decimal::default();
+            gauge.set(backups.newest().map_or(0.0, |at| Duration::from_millis(at.0).as_secs_f64()));
+            let help = "When the newest generation of the backup was made; 0 while there is none";
+            registry.register("backup_last_success_timestamp_seconds", help, gauge);
         }
         let days = Family::<ByUse, Decimal>::default();
         for (certificate, until) in self.validities.load().iter() {

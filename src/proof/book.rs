@@ -4,7 +4,7 @@
 //! `proof/<size>.checkpoints` holds the checkpoints of trees larger than `size`, one a line, each with
 //! a CRC32C in front. A file but the first begins with the last checkpoint of the one before and the
 //! numbers of all destinations, so that it can be read alone. Only its last line may be torn; it was
-//! never shown to anybody.
+//! never shown to anybody. Files go with the frames that they are about ([`prune`]).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,8 +22,6 @@ pub const FOLDER: &str = "proof";
 const IDENTITY: &str = "ledger.json";
 /// Layout that this program writes.
 const FORMAT: u32 = 1;
-/// Checkpoints in one file.
-const PER_FILE: usize = 1024;
 /// Octets of one line at most: a bound for readers.
 const MAX_FILE: u64 = 256 << 20;
 
@@ -236,6 +234,27 @@ fn write_line(out: &mut Vec<u8>, kind: &str, checkpoint: &Checkpoint) -> std::io
     writeln!(out, "{:08x} {text}", crc32c::crc32c(text.as_bytes()))
 }
 
+/// Removes files of checkpoints that are about frames before `least` alone, which the ledger has let go; the
+/// next file begins with the last of them, from which an export can start. Gives how many went.
+///
+/// # Errors
+/// [`BookFault::Io`]; what has not gone goes the next time.
+pub fn prune(data: &Path, identity: &Identity, least: u64) -> Result<u64, BookFault> {
+    let folder = data.join(FOLDER);
+    let mut gone = 0;
+    for pair in files(data)?.windows(2) {
+        let [(_, path), (size, _)] = pair else { break };
+        if identity.first.saturating_add(*size) > least {
+            break;
+        }
+        // One after the other: no cut of the power leaves a gap.
+        std::fs::remove_file(path).map_err(io(path))?;
+        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(io(&folder))?;
+        gone += 1;
+    }
+    Ok(gone)
+}
+
 /// The checkpoint before event `index` (counted from 0), if there is one, and the first one that
 /// covers it, if it is covered yet.
 ///
@@ -258,6 +277,8 @@ pub fn covering(data: &Path, index: u64) -> Result<Option<(Option<Noted>, Noted)
 /// The end of the book, where the sealer writes.
 pub struct Writer {
     data: PathBuf,
+    /// Checkpoints in one file.
+    page: usize,
     file: Option<(File, PathBuf)>,
     len: u64,
     entries: usize,
@@ -266,13 +287,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Continues behind the last whole checkpoint; what is torn behind it is cut off.
+    /// Continues behind the last whole checkpoint; what is torn behind it is cut off. A file gets `page`
+    /// checkpoints.
     ///
     /// # Errors
     /// [`BookFault`].
-    pub fn open(data: &Path) -> Result<Self, BookFault> {
+    pub fn open(data: &Path, page: usize) -> Result<Self, BookFault> {
         let mut writer = Self {
             data: data.to_owned(),
+            page,
             file: None,
             len: 0,
             entries: 0,
@@ -280,7 +303,7 @@ impl Writer {
             numbers: Numbers::default(),
         };
         for (_, path) in files(data)?.into_iter().rev() {
-            let page = page(&path)?;
+            let page = self::page(&path)?;
             if page.noted.is_empty() {
                 // Its only line was torn: an empty file is none.
                 std::fs::remove_file(&path).map_err(io(&path))?;
@@ -311,15 +334,16 @@ impl Writer {
         &self.numbers
     }
 
-    /// Makes a checkpoint durable. After an error it is as if it had never been.
+    /// Makes a checkpoint durable; gives whether it begins a file. After an error it is as if it had never
+    /// been.
     ///
     /// # Errors
     /// [`BookFault::Io`].
-    pub fn append(&mut self, noted: Noted) -> Result<(), BookFault> {
+    pub fn append(&mut self, noted: Noted) -> Result<bool, BookFault> {
         let before = self.last.as_ref().map_or(0, |last| last.statement.size);
         let folder = self.data.join(FOLDER);
         let mut octets = Vec::new();
-        let fresh = self.file.is_none() || self.entries >= PER_FILE;
+        let fresh = self.file.is_none() || self.entries >= self.page;
         let path = match &self.file {
             Some((_, path)) if !fresh => path.clone(),
             _ => folder.join(format!("{before:020}.checkpoints")),
@@ -333,7 +357,7 @@ impl Writer {
         self.write(&path, &folder, fresh, &octets).map_err(io(&path))?;
         self.numbers.put(&noted.checkpoint.numbers);
         self.last = Some(noted);
-        Ok(())
+        Ok(fresh)
     }
 
     fn write(&mut self, path: &Path, folder: &Path, fresh: bool, octets: &[u8]) -> std::io::Result<()> {

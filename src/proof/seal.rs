@@ -36,10 +36,12 @@ pub struct Settings {
     pub events: u64,
     /// Asked for, not before so long after the last one.
     pub asked: Duration,
+    /// Checkpoints in one file.
+    pub page: usize,
 }
 
 impl Settings {
-    /// A minute, a thousand events, two seconds when asked for.
+    /// A minute, a thousand events, two seconds when asked for; 1,024 checkpoints in a file.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>, gateway: impl Into<String>) -> Self {
         Self {
@@ -48,6 +50,7 @@ impl Settings {
             every: Duration::from_secs(60),
             events: 1_000,
             asked: Duration::from_secs(2),
+            page: 1024,
         }
     }
 }
@@ -209,7 +212,7 @@ impl Work {
                 identity
             }
         };
-        let book = book::Writer::open(data)?;
+        let book = book::Writer::open(data, settings.page)?;
         let numbers = book.numbers().clone();
         let (tree, tail, head) = match book.last() {
             None => (Peaks::default(), Tail::open(&folder, identity.first, keys)?, Digest::default()),
@@ -222,7 +225,7 @@ impl Work {
             }
         };
         let certificate = Digest::of(signer.certificate());
-        Ok(Self {
+        let work = Self {
             settings,
             signer,
             certificate,
@@ -233,7 +236,22 @@ impl Work {
             numbers,
             changed: BTreeMap::new(),
             head,
-        })
+        };
+        work.prune();
+        Ok(work)
+    }
+
+    /// Lets checkpoints go whose frames the ledger has let go.
+    fn prune(&self) {
+        let data = &self.settings.data;
+        let least = Tail::first(&data.join("ledger")).map_err(SealFault::from);
+        match least.and_then(|least| Ok(book::prune(data, &self.identity, least.unwrap_or(1))?)) {
+            Ok(0) => {}
+            Ok(files) => {
+                tracing::info!(files, "checkpoints of frames that the ledger has let go are removed")
+            }
+            Err(fault) => tracing::warn!(%fault, "old checkpoints can't be removed; it will be tried again"),
+        }
     }
 
     /// The last frame in a checkpoint.
@@ -293,8 +311,12 @@ impl Work {
         let signed = Signed::make(&statement, &self.signer)?;
         let peaks = self.tree.peaks().iter().map(ToString::to_string).collect();
         let checkpoint = Checkpoint { signed, peaks, numbers: self.changed.clone() };
-        self.book.append(Noted { checkpoint, statement })?;
+        let begins = self.book.append(Noted { checkpoint, statement })?;
         self.changed.clear();
+        // Not with each one: files go as slowly as they come.
+        if begins {
+            self.prune();
+        }
         Ok(())
     }
 }

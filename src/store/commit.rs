@@ -167,9 +167,6 @@ impl Committer {
             }
             return self.fail(failure, replies, Vec::new());
         }
-        // Who reads after his answer finds it: readers wait for this frame.
-        *self.shared.ledger_end.lock().unwrap_or_else(PoisonError::into_inner) = self.ledger.reach();
-        self.shared.synced.store(group.last, Ordering::Release);
         if let Some(switch) = &mut group.switch {
             switch.end = self.ledger.reach();
         }
@@ -218,6 +215,9 @@ impl Committer {
             }
         }
         self.ledger.sync().map_err(|e| Failure::Fatal(format!("syncing the ledger failed: {e}")))?;
+        // Who reads after his answer finds it: readers wait for this frame. So does who finds a wiped slot.
+        *self.shared.ledger_end.lock().unwrap_or_else(PoisonError::into_inner) = self.ledger.reach();
+        self.shared.synced.store(last, Ordering::Release);
         let erased = self.shared.vault.erase(&build.erased);
         erased.map_err(|e| Failure::Fatal(format!("erasing keys of messages failed: {e}")))
     }

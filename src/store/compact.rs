@@ -13,12 +13,13 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use crate::domain::record::ContentPlace;
-use crate::domain::{ContentRef, MessageId, Record};
+use crate::domain::{ContentRef, MessageId, Record, Timestamp};
 
 use super::StoreError;
 use super::accept::{Draft, Slot};
 use super::content::{self, segment_path, segments_folder};
 use super::house::{House, Kept};
+use super::layout;
 use super::queue::Request;
 use super::retention::STEP;
 
@@ -53,7 +54,7 @@ impl House {
                 let mut retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
                 retired.insert(number);
                 drop(retired);
-                kept.segments += self.remove([path].into_iter())?;
+                kept.segments += self.shared.remove([path].into_iter())?;
             }
         }
         Ok(())
@@ -133,9 +134,10 @@ impl House {
 
     /// Removes files that no record names and nobody is staging.
     pub(super) fn strays(&self, kept: &mut Kept) -> Result<(), StoreError> {
+        layout::let_go(&self.shared.root, Timestamp::now());
         let sweeping = content::io("looking for stray files");
         let left = self.shared.files.idle(None).map_err(sweeping)?;
-        kept.strays += self.remove(left.into_iter().map(|(_, path)| path))?;
+        kept.strays += self.shared.remove(left.into_iter().map(|(_, path)| path))?;
         for octet in 0..=u8::MAX {
             let idle = self.shared.files.idle(Some(octet)).map_err(content::io("looking for stray files"))?;
             if idle.is_empty() {
@@ -151,7 +153,7 @@ impl House {
                 }
             }
             drop(index);
-            kept.strays += self.remove(strays.into_iter())?;
+            kept.strays += self.shared.remove(strays.into_iter())?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use super::ledger::sync_folder;
 use super::room::{self, Room};
 use super::vault::{MESSAGE, PREFIX, RECORDS, SealedEntry, VaultFault};
 
-pub(crate) use read::{Reader, drain, open, payload};
+pub(crate) use read::{Reader, Unread, drain, open, payload};
 
 const MAGIC: &[u8; 8] = b"AMTSCONT";
 const FORMAT: u32 = 1;
@@ -50,7 +50,6 @@ pub(crate) fn vault_fault(fault: VaultFault) -> StoreError {
     match fault {
         VaultFault::Io { path: _, source } => io("using the keys of messages")(source),
         VaultFault::Closed => StoreError::Closed(fault.to_string()),
-        VaultFault::Erased => StoreError::Dropped,
         VaultFault::Random | VaultFault::Cipher => {
             StoreError::Io { what: "encrypting".to_owned(), source: std::io::Error::other(fault.to_string()) }
         }

@@ -59,6 +59,22 @@ impl Clock {
     }
 }
 
+impl Shared {
+    /// Removes files, unless the store is closed: another process may have it then. Gives how many went; one
+    /// that can't be removed now is found again later.
+    pub(crate) fn remove(&self, paths: impl Iterator<Item = PathBuf>) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for path in paths {
+            let _own = self.house.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.health.closed().is_some() {
+                return Err(self.health.fault());
+            }
+            gone += u64::from(std::fs::remove_file(path).is_ok());
+        }
+        Ok(gone)
+    }
+}
+
 /// The housekeeper.
 pub(crate) struct House {
     pub(super) shared: Arc<Shared>,
@@ -176,20 +192,6 @@ impl House {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
-    }
-
-    /// Removes files, unless the store is closed: another process may have it then. Gives how many went; one
-    /// that can't be removed now is found again later.
-    pub(super) fn remove(&self, paths: impl Iterator<Item = PathBuf>) -> Result<u64, StoreError> {
-        let mut gone = 0;
-        for path in paths {
-            let _own = self.shared.house.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.shared.health.closed().is_some() {
-                return Err(self.shared.health.fault());
-            }
-            gone += u64::from(std::fs::remove_file(path).is_ok());
-        }
-        Ok(gone)
     }
 
     /// Begins a step.

@@ -29,8 +29,8 @@ pub fn end(folder: &Path) -> Result<(Summary, u64), LedgerFault> {
 /// # Errors
 /// [`StoreError::Corrupt`], [`StoreError::Io`].
 pub fn content(root: &Path, keys: &ReadingKeys, content: &ContentRef) -> Result<(), StoreError> {
-    // What retention has taken meanwhile is no fault.
-    match content::open(root, &keys.0, content).and_then(content::drain) {
+    // What retention has taken is no fault.
+    match content::open(root, &keys.0, content).map_err(StoreError::from).and_then(content::drain) {
         Err(StoreError::Dropped) => Ok(()),
         read => read,
     }

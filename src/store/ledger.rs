@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Digest, Timestamp};
 
+use super::codec::CodecFault;
 use super::frame::{self, Body, BodyFault, HEADER, MAX_BODY};
 use super::room;
 
@@ -310,7 +311,9 @@ fn walk_segment(
 
 fn body_fault(path: &Path, offset: u64, fault: BodyFault) -> LedgerFault {
     match fault {
-        BodyFault::Newer(..) => LedgerFault::Newer { path: path.to_owned(), what: fault.to_string() },
+        BodyFault::Newer(..) | BodyFault::Value(CodecFault::Newer(_)) => {
+            LedgerFault::Newer { path: path.to_owned(), what: fault.to_string() }
+        }
         _ => damaged(path, offset, fault.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 
+use super::layout::LAYOUT;
 use super::ledger::sync_folder;
 
 /// Its name in the store's folder.
@@ -25,21 +26,19 @@ pub(crate) struct Marker {
     pub(crate) last: u64,
     /// Its digest, hexadecimal.
     pub(crate) head: String,
-    /// CRC32C over the rest, hexadecimal; those of earlier programs have none.
+    /// CRC32C over the rest, hexadecimal; in layout 1 it may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sum: Option<String>,
 }
 
-/// The layout this program writes.
-pub(crate) const FORMAT: u32 = 1;
-
 impl Marker {
     /// A marker of this boot.
     pub(crate) fn new(clean: bool, last: u64, head: &Digest) -> Self {
-        let mut marker =
-            Self { format: FORMAT, boot: boot_id(), clean, last, head: head.to_string(), sum: None };
-        marker.sum = Some(marker.checksum());
-        marker
+        Self { format: LAYOUT, boot: boot_id(), clean, last, head: head.to_string(), sum: None }.signed()
+    }
+
+    fn signed(self) -> Self {
+        Self { sum: Some(self.checksum()), ..self }
     }
 
     fn checksum(&self) -> String {
@@ -54,13 +53,14 @@ impl Marker {
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return None,
             Err(fault) => return Some(Err(fault.to_string())),
         };
-        let marker: Self = match serde_json::from_slice(&octets) {
-            Ok(marker) => marker,
-            Err(fault) => return Some(Err(fault.to_string())),
-        };
-        // A newer layout may be written otherwise; that it is newer is all there is to know.
-        let whole = marker.format > FORMAT || marker.sum.as_ref().is_none_or(|sum| *sum == marker.checksum());
-        Some(if whole { Ok(marker) } else { Err("its checksum differs".to_owned()) })
+        Some(match serde_json::from_slice::<Self>(&octets) {
+            Ok(marker) if marker.format != LAYOUT => Err(format!("it is of layout {}", marker.format)),
+            Ok(marker) if marker.sum.as_ref() != Some(&marker.checksum()) => {
+                Err("its checksum differs".to_owned())
+            }
+            Ok(marker) => Ok(marker),
+            Err(fault) => Err(fault.to_string()),
+        })
     }
 
     /// Sets a file aside that can't be believed: whether the stop was clean is not known then.
@@ -83,6 +83,29 @@ impl Marker {
     pub(crate) fn same_boot(&self) -> bool {
         !self.boot.is_empty() && self.boot == boot_id()
     }
+}
+
+/// The layout that the file tells, as far as it can be believed: that it is a newer one is all that can be known
+/// of one that may be written otherwise.
+pub(crate) fn layout(folder: &Path) -> Option<u32> {
+    let octets = std::fs::read(folder.join(NAME)).ok()?;
+    let value: serde_json::Value = serde_json::from_slice(&octets).ok()?;
+    let format = u32::try_from(value.get("format")?.as_u64()?).ok()?;
+    if format > LAYOUT {
+        return Some(format);
+    }
+    let marker: Marker = serde_json::from_value(value).ok()?;
+    marker.sum.as_ref().is_none_or(|sum| *sum == marker.checksum()).then_some(format)
+}
+
+/// From layout 1 to 2: the file has its checksum in any case, and tells older programs to leave the folder alone.
+pub(crate) fn confirm(folder: &Path) -> std::io::Result<()> {
+    // One that can't be believed is set aside by the start, as ever.
+    if layout(folder) != Some(1) {
+        return Ok(());
+    }
+    let marker: Marker = serde_json::from_slice(&std::fs::read(folder.join(NAME))?)?;
+    Marker { format: 2, ..marker }.signed().write(folder)
 }
 
 /// The kernel's id of this boot (random(4)); empty when it can't be told, which never counts as

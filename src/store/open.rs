@@ -24,7 +24,7 @@ use super::recover::{self, Recovered, Recovery};
 use super::retention::Retention;
 use super::stage::Files;
 use super::vault::{Encryption, Vault, VaultFault};
-use super::{StoreError, apply};
+use super::{StoreError, apply, layout};
 
 /// Events kept for a slow watcher.
 const EVENTS: usize = 4096;
@@ -106,6 +106,17 @@ pub enum OpenError {
         folder: PathBuf,
         /// Its layout.
         format: u32,
+    },
+    /// Nothing tells which layout the folder has.
+    #[error(
+        "{folder}: layout.json does not say which layout this is ({why}), nor does state.json; bring one of them \
+         back from the newest backup"
+    )]
+    Layout {
+        /// The folder.
+        folder: PathBuf,
+        /// Why the file does not say it.
+        why: String,
     },
     /// The ledger can't be read.
     #[error(transparent)]
@@ -239,12 +250,14 @@ impl Store {
         let root = settings.folder.clone();
         std::fs::create_dir_all(root.join("ledger")).map_err(io(&root))?;
         let lock = lock(&root)?;
+        layout::bring(&root)?;
         Files::prepare(&root).map_err(io(&root))?;
         let vault = Vault::open(&root, &settings.encryption)?;
         let Recovered { index, segments, end, recovery } = recover::recover(&settings, &vault, &metrics)?;
         let folder = root.join("ledger");
         let ledger = ledger::Writer::open(&folder, &segments, &end, settings.ledger_segment)?;
         let meta = index.meta();
+        vault.spare(index.last_slot().map_err(|f| OpenError::Index(f.to_string()))?);
         let content = Segments::open(&root, meta.content_end, settings.content_segment).map_err(io(&root))?;
         Marker::new(false, ledger.last, &ledger.head).write(&root).map_err(io(&root))?;
         let index = Arc::new(index);

@@ -11,6 +11,7 @@ use crate::domain::{
     ContentRef, EndpointControl, EndpointId, Event, Identifier, MessageId, Record, Timestamp,
 };
 
+use super::content::Unread;
 use super::index::{Index, IndexFault};
 use super::open::Store;
 use super::queue::Request;
@@ -18,20 +19,33 @@ use super::stage::Stage;
 use super::vault::{MasterKey, VaultFault};
 use super::{
     AcceptPort, Acceptance, ChangePort, ContentReader, Depth, Due, Filter, LedgerPort, NewMessage, ReadPort,
-    ReadingKeys, StageWriter, StoreError, accept, content,
+    ReadingKeys, StageWriter, StoreError, accept, content, retention,
 };
 
 impl Store {
-    /// Erases document and attachments of a message that has ended, for good: the key that they were
-    /// encrypted with is overwritten on disk when this returns, wherever copies of them may be. Where
-    /// they were not encrypted this does nothing.
+    /// Ends the retention of a message that has ended now: its document and attachments go, for good. The
+    /// key that they were encrypted with is overwritten on disk when this returns, wherever copies of them
+    /// may be. Where they were not encrypted, files are removed, and what lies in a content segment goes
+    /// with that.
     ///
     /// # Errors
     /// [`StoreError::Unknown`], [`StoreError::Conflict`] while the message is on its way,
     /// [`StoreError::Io`], [`StoreError::Closed`].
     pub async fn erase(&self, id: &MessageId) -> Result<Arc<Record>, StoreError> {
+        let before = self.get(id).await?.ok_or(StoreError::Unknown)?;
         let (to, answer) = oneshot::channel();
-        self.ask(Request::Erase(id.clone(), to), answer).await
+        let erased = self.ask(Request::Erase(id.clone(), to), answer).await?;
+        // The index has the frame before the files go, as with the end of any retention.
+        let names = retention::files(before.erasable());
+        if !names.is_empty() {
+            self.query(|_| Ok(())).await?;
+            let shared = Arc::clone(&self.shared);
+            let gone = tokio::task::spawn_blocking(move || {
+                shared.remove(names.iter().map(|name| content::file_path(&shared.root, *name)))
+            });
+            gone.await.map_err(|_| self.shared.health.fault())??;
+        }
+        Ok(erased)
     }
 
     /// Takes the first of these master keys to wrap the store's keys from now on; what the one before
@@ -62,6 +76,23 @@ impl Store {
     fn retired(&self, place: &ContentPlace) -> bool {
         let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
         matches!(place, ContentPlace::Segment { segment, .. } if retired.contains(segment))
+    }
+
+    /// Whether a record still has this content, with its key in this slot. Of an erased message none has:
+    /// the frame that says so is on disk before the slot is wiped, and waited for here.
+    async fn names(&self, slot: u64, content: &ContentRef) -> Result<bool, StoreError> {
+        let wanted = (content.len, content.sha256);
+        self.query(move |index| {
+            let Some(id) = index.owner_of_slot(slot)? else { return Ok(false) };
+            let record = index.get(&id)?;
+            Ok(record.is_some_and(|record| record.contents().any(|c| (c.len, c.sha256) == wanted)))
+        })
+        .await
+    }
+
+    /// Whether a record names this file.
+    async fn has_file(&self, name: uuid::Uuid) -> Result<bool, StoreError> {
+        self.query(move |index| index.has_file(name)).await
     }
 
     /// Asks the index away from the async runtime.
@@ -166,14 +197,24 @@ impl ReadPort for Store {
         let (shared, asked) = (Arc::clone(&self.shared), content.clone());
         let opened =
             tokio::task::spawn_blocking(move || content::open(&shared.root, &shared.vault, &asked)).await;
-        let source = opened.map_err(|_| self.shared.health.fault())?;
-        if matches!(source, Err(StoreError::Corrupt { .. })) {
-            if self.retired(&content.place) {
+        let fault = match opened.map_err(|_| self.shared.health.fault())? {
+            Ok(source) => {
+                return Ok(Box::new(content::Reader::new(source, self.shared.metrics.clone())));
+            }
+            Err(fault) => fault,
+        };
+        match &fault {
+            Unread::NoKey(slot) if !self.names(*slot, content).await? => return Err(StoreError::Dropped),
+            Unread::NoFile(name) if !self.has_file(*name).await? => return Err(StoreError::Dropped),
+            Unread::NoKey(_) => self.shared.metrics.corrupt("vault"),
+            Unread::NoFile(_) => self.shared.metrics.corrupt("content"),
+            Unread::Store(StoreError::Corrupt { .. }) if self.retired(&content.place) => {
                 return Err(StoreError::Conflict);
             }
-            self.shared.metrics.corrupt("content");
+            Unread::Store(StoreError::Corrupt { .. }) => self.shared.metrics.corrupt("content"),
+            Unread::Store(_) => {}
         }
-        Ok(Box::new(content::Reader::new(source?, self.shared.metrics.clone())))
+        Err(fault.into())
     }
 
     fn events(&self) -> broadcast::Receiver<Arc<Event>> {

@@ -85,13 +85,15 @@ fn base(root: &Path, vault: &Vault, segments: &[Segment], metrics: &Metrics) -> 
     for path in snapshot::all(root) {
         let snapshot = match Snapshot::check(&path, vault) {
             Ok(snapshot) => snapshot,
+            Err(fault @ SnapshotFault::Newer(_)) => {
+                tracing::info!(path = %path.display(), %fault, "a snapshot can't be used");
+                continue;
+            }
             Err(fault) => {
                 metrics.corrupt("snapshot");
                 tracing::error!(path = %path.display(), %fault, "a snapshot is damaged; it is set aside");
-                if !matches!(fault, SnapshotFault::Newer(_)) {
-                    // It stays where it is if that fails, and is found again next time.
-                    let _ = std::fs::rename(&path, path.with_extension("damaged"));
-                }
+                // It stays where it is if that fails, and is found again next time.
+                let _ = std::fs::rename(&path, path.with_extension("damaged"));
                 continue;
             }
         };

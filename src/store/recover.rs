@@ -103,9 +103,6 @@ pub(crate) fn recover(
         Some(Ok(marker)) => Some(marker),
         None => None,
     };
-    if let Some(newer) = marker.as_ref().filter(|m| m.format > marker::FORMAT) {
-        return Err(OpenError::Newer { folder: root.to_owned(), format: newer.format });
-    }
     let segments = ledger::segments(&root.join("ledger"))?;
     let stopped = how_it_stopped(marker.as_ref(), segments.is_empty());
     let mut shelf = Shelf { root: root.to_owned(), vault: Arc::clone(vault), cache: settings.index_cache };

@@ -104,7 +104,7 @@ impl House {
             Err(why) => {
                 tracing::warn!(why, "no fresh index could be made; it is tried again later");
                 self.remove_folder(&folder);
-                self.remove([building].into_iter())?;
+                self.shared.remove([building].into_iter())?;
             }
         }
         Ok(())

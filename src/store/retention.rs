@@ -48,7 +48,7 @@ pub(super) fn before(now: Timestamp, span: Duration) -> Timestamp {
 }
 
 /// Names of files among contents.
-fn files<'r>(contents: impl Iterator<Item = &'r ContentRef>) -> Vec<uuid::Uuid> {
+pub(super) fn files<'r>(contents: impl Iterator<Item = &'r ContentRef>) -> Vec<uuid::Uuid> {
     let name = |content: &ContentRef| match content.place {
         ContentPlace::File { name } => Some(name),
         _ => None,
@@ -63,7 +63,7 @@ impl House {
             [(Class::Closed, self.retention.closed), (Class::Returned, self.retention.returned)]
         {
             self.through(class, before(now, span), |record| {
-                let files = files(record.attachments.iter().map(|a| &a.content).chain([&record.document]));
+                let files = files(record.erasable());
                 let (to, answer) = oneshot::channel();
                 let draft = Box::new(self.without_content(record, now));
                 (Request::Place(draft, to), Answer::Record(answer), files)
@@ -145,7 +145,7 @@ impl House {
                 }
             }
             self.settle()?;
-            self.remove(names.iter().map(|name| content::file_path(&self.shared.root, *name)))?;
+            self.shared.remove(names.iter().map(|name| content::file_path(&self.shared.root, *name)))?;
             self.pause(step)?;
         }
     }

@@ -60,7 +60,7 @@ impl House {
             if self.shared.index()?.meta().trimmed < next.first && !self.give_up(oldest, next, until)? {
                 break;
             }
-            if self.remove([oldest.path.clone()].into_iter())? == 0 {
+            if self.shared.remove([oldest.path.clone()].into_iter())? == 0 {
                 // A gap must never come about: later ones stay until this one can go.
                 break;
             }

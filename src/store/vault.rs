@@ -76,9 +76,9 @@ pub enum VaultFault {
     /// The octets are not what was written.
     #[error("its checksum differs")]
     Damaged,
-    /// Its message key was erased.
-    #[error("its key has been erased")]
-    Erased,
+    /// The slot of its message key is wiped, damaged, or holds the key of another message.
+    #[error("its key is not in slot {0} of the vault")]
+    NoKey(u64),
     /// A key of this generation is not in the keyring.
     #[error("the keyring holds no record key of generation {0}")]
     Generation(u32),
@@ -104,6 +104,9 @@ pub enum VaultFault {
         /// How it shows.
         why: String,
     },
+    /// A file of keys of a later program.
+    #[error("{} was written by a newer amtsweg: start that one, this one can't read it", .0.display())]
+    Newer(PathBuf),
     /// A file of slots is missing or has another head.
     #[error(
         "{} is missing or no file of message keys: bring the vault folder back from the newest backup", .0.display()
@@ -259,7 +262,7 @@ impl Vault {
         match entry::read_owner(kind, &octets)? {
             entry::Read::Slot(owner, slot, check) => {
                 let key = keys.slots.key(slot)?.filter(|key| entry::check(key) == check);
-                let key = key.ok_or(VaultFault::Erased)?;
+                let key = key.ok_or(VaultFault::NoKey(slot))?;
                 Ok((owner, Arc::new(Cipher::new(&key)?)))
             }
             entry::Read::Stamp(owner, stamp) => Ok((owner, keys.ring.load().cipher(&stamp)?)),
@@ -280,6 +283,13 @@ impl Vault {
     /// were wiped.
     pub(crate) fn sweep(&self, named: impl Fn(u64) -> Option<bool>) -> Result<u64, VaultFault> {
         self.keys.as_ref().map_or(Ok(0), |keys| keys.slots.sweep(named))
+    }
+
+    /// Leaves slots up to `last` alone, though the file may end before them: records name them.
+    pub(crate) fn spare(&self, last: u64) {
+        if let Some(keys) = &self.keys {
+            keys.slots.spare(last);
+        }
     }
 
     /// Starts the thread that fills slots ahead and moves them after a rotation. It ends with the

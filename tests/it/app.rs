@@ -8,4 +8,4 @@ mod reload;
 mod sealed;
 mod signing;
 pub mod site;
-mod watching;
+pub mod watching;

@@ -10,7 +10,7 @@ fn deploy(file: &str) -> String {
 }
 
 /// Names that a scrape adds to what [`Metrics`] counts; `app::watching` checks that it does.
-pub const SCRAPED: [&str; 8] = [
+pub const SCRAPED: [&str; 9] = [
     "amtsweg_store_up",
     "amtsweg_queue_messages",
     "amtsweg_queue_oldest_seconds",
@@ -19,6 +19,7 @@ pub const SCRAPED: [&str; 8] = [
     "amtsweg_endpoint_suspended",
     "amtsweg_store_free_octets",
     "amtsweg_certificate_expiry_days",
+    "amtsweg_backup_last_success_timestamp_seconds",
 ];
 
 fn names(text: &str) -> BTreeSet<String> {

@@ -1,5 +1,6 @@
 //! What becomes of a message, by what the authority does.
 
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -252,6 +253,26 @@ async fn corrupt_content_is_parked_and_never_arrives_whole() {
         world.until(&good, "Closed").await;
         assert!(authority.seen().iter().all(|seen| seen.header("idempotency-key") == good.as_str()));
     }
+}
+
+#[tokio::test]
+async fn a_message_whose_key_is_lost_is_parked_before_anything_of_it_is_sent() {
+    let mut world = World::new("");
+    world.encrypt();
+    let authority = Authority::start(&world, |_| status(200)).await;
+    world.set(&push("push", &authority.url(), ""));
+    let (bad, good) = (world.pushed(1).await, world.pushed(2).await);
+    let slot = world.record(&bad).await.slot.unwrap();
+    let slots = world.folder.path().join("sealed/vault/000001.slots");
+    let file = std::fs::File::options().write(true).open(slots).unwrap();
+    file.write_all_at(&[0; 64], slot * 64).unwrap();
+    let running = world.start();
+    let record = world.until(&bad, "Parked").await;
+    assert_eq!(record.state, State::Parked { reason: ParkReason::Corrupt });
+    assert!(details(&record).contains("its key is lost"), "{}", details(&record));
+    world.until(&good, "Closed").await;
+    assert!(authority.seen().iter().all(|seen| seen.header("idempotency-key") == good.as_str()));
+    drop(running);
 }
 
 /// Changes the last octet of the file that holds `content`.

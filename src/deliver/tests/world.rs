@@ -22,7 +22,8 @@ use crate::mailbox::Mailbox;
 use crate::observe::Metrics;
 use crate::route::{Directory, Files};
 use crate::store::{
-    AcceptPort, Acceptance, ChangePort, NewMessage, NewOrder, ReadPort, Settings, Staged, Store,
+    AcceptPort, Acceptance, ChangePort, Encryption, NewMessage, NewOrder, ReadPort, Secret, Settings,
+    SoftKey, Staged, Store,
 };
 use crate::verify::Verified;
 
@@ -108,6 +109,15 @@ impl World {
     /// Two worlds: in one the authority speaks HTTP 2, in the other only HTTP 1.1.
     pub(crate) fn both() -> [Self; 2] {
         [Self::new(""), Self { alpn: vec![b"http/1.1".to_vec()], ..Self::new("") }]
+    }
+
+    /// Takes a new store that is encrypted.
+    pub(crate) fn encrypt(&mut self) {
+        let master = SoftKey::new(&Secret::of(&[1; 32]).unwrap()).unwrap();
+        let encryption = Encryption { masters: vec![Arc::new(master)], on: true };
+        let settings =
+            Settings { min_free: 0, encryption, ..Settings::new(self.folder.path().join("sealed")) };
+        self.store = Store::open(settings, Metrics::default()).unwrap().store;
     }
 
     /// Swaps the directory.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tonic::{Request, Response, Status};
 
-use super::{Service, caller, page};
+use super::{Service, backup, caller, page};
 use crate::domain::{EndpointControl, EndpointId, Record, Role, Timestamp};
 use crate::error::{Code, Refusal};
 use crate::front::Core;
@@ -14,7 +14,7 @@ use crate::intake::store_refusal;
 use crate::proto;
 use crate::store::{Depth, Filter};
 
-type Reply<T> = Result<Response<T>, Status>;
+pub(super) type Reply<T> = Result<Response<T>, Status>;
 
 impl Service {
     fn shown(&self, result: Result<std::sync::Arc<Record>, Refusal>) -> Reply<proto::Report> {
@@ -128,6 +128,16 @@ impl proto::operator_server::Operator for Service {
 
     async fn resume(&self, request: Request<proto::EndpointRequest>) -> Reply<proto::Queue> {
         self.suspend_or_resume(request, false).await
+    }
+
+    async fn begin_backup(&self, request: Request<proto::BackupRequest>) -> Reply<proto::BackupReport> {
+        let by = operator(&request)?;
+        backup::begin(&self.core, by, request.into_inner().full).await
+    }
+
+    async fn get_backup(&self, request: Request<proto::BackupStateRequest>) -> Reply<proto::BackupReport> {
+        operator(&request)?;
+        backup::state(&self.core).await
     }
 }
 

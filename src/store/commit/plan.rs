@@ -63,19 +63,20 @@ impl Committer {
         self.frame(build, &Change::Control(sealed)).map(|_| ())
     }
 
-    /// The record without the slot of its key: with the frame on disk the slot is nobody's.
+    /// The end of its content's retention, now: with the frame on disk the slot of its key is nobody's.
     fn plan_erase(&mut self, id: &MessageId, build: &mut Build) -> Result<Arc<Record>, StoreError> {
         let old = self.current(id)?.ok_or(StoreError::Unknown)?;
         if !old.state.is_final() {
             return Err(StoreError::Conflict);
         }
-        if old.slot.is_none() {
+        if old.erased() {
             return Ok(old);
         }
-        let next = Record { slot: None, version: old.version.saturating_add(1), ..Record::clone(&old) };
+        let next = old.without_content(build.at);
+        let added = facts_added(&old, &next);
         let sealed = records::encode(&self.shared.vault, &next).map_err(unwritable)?;
-        let place = self.frame(build, &Change::Changed(0, sealed))?;
-        Ok(self.step(build, (Some(old), 0), next, place))
+        let place = self.frame(build, &Change::Changed(added, sealed))?;
+        Ok(self.step(build, (Some(old), added), next, place))
     }
 
     fn plan_accept(

@@ -36,29 +36,70 @@ fn missing(fault: std::io::Error) -> StoreError {
     }
 }
 
+/// Why content can't be opened.
+pub(crate) enum Unread {
+    /// Its key is not in its slot: it was erased, or the key is lost. The record tells which.
+    NoKey(u64),
+    /// Its file is not there: likewise.
+    NoFile(uuid::Uuid),
+    /// All else.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unread {
+    fn from(fault: StoreError) -> Self {
+        Self::Store(fault)
+    }
+}
+
+impl From<VaultFault> for Unread {
+    fn from(fault: VaultFault) -> Self {
+        match fault {
+            VaultFault::NoKey(slot) => Self::NoKey(slot),
+            fault => Self::Store(vault_fault(fault)),
+        }
+    }
+}
+
+impl From<Unread> for StoreError {
+    /// Takes a key or a file that is not there for a lost one.
+    fn from(fault: Unread) -> Self {
+        match fault {
+            Unread::NoKey(slot) => vault_fault(VaultFault::NoKey(slot)),
+            Unread::NoFile(_) => corrupt("its file is missing"),
+            Unread::Store(fault) => fault,
+        }
+    }
+}
+
 /// Opens content for reading. Blocking.
-pub(crate) fn open(root: &Path, vault: &Vault, content: &ContentRef) -> Result<Source, StoreError> {
+pub(crate) fn open(root: &Path, vault: &Vault, content: &ContentRef) -> Result<Source, Unread> {
     match content.place {
         ContentPlace::Segment { .. } => {
             let octets = match payload(root, content)? {
                 Payload::Plain(octets) => octets,
-                Payload::Sealed(entry) => unsealed(vault, entry).map_err(vault_fault)?,
+                Payload::Sealed(entry) => unsealed(vault, entry)?,
             };
             if Digest::of(&octets) != content.sha256 {
-                return Err(corrupt("its digest differs"));
+                return Err(corrupt("its digest differs").into());
             }
             Ok(Source::Memory(octets))
         }
-        ContentPlace::Dropped => Err(StoreError::Dropped),
+        ContentPlace::Dropped => Err(StoreError::Dropped.into()),
         ContentPlace::File { name } => {
-            let file = File::open(file_path(root, name)).map_err(missing)?;
+            let file = match File::open(file_path(root, name)) {
+                Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Unread::NoFile(name));
+                }
+                opened => opened.map_err(missing)?,
+            };
             let len = file.metadata().map_err(missing)?.len();
             let octets = if len == content.len {
                 Octets::Plain(file)
             } else if len == sealed_len(content.len) {
                 Octets::Sealed(chunks(file, vault, name, content.len)?)
             } else {
-                return Err(corrupt("its length differs"));
+                return Err(corrupt("its length differs").into());
             };
             Ok(Source::File(Box::new(Hashed { octets, hash: Context::new(&SHA256), sha256: content.sha256 })))
         }
@@ -113,15 +154,12 @@ fn unsealed(vault: &Vault, entry: SealedEntry) -> Result<Bytes, VaultFault> {
 }
 
 /// A reader of an encrypted file.
-fn chunks(mut file: File, vault: &Vault, name: uuid::Uuid, len: u64) -> Result<ChunkReader, StoreError> {
+fn chunks(mut file: File, vault: &Vault, name: uuid::Uuid, len: u64) -> Result<ChunkReader, Unread> {
     let mut head = [0; FILE_HEAD];
     file.read_exact(&mut head).map_err(missing)?;
-    let read = || {
-        let (kind, owner) = file_owner(&head)?;
-        let (owner, cipher) = vault.owner(kind, owner)?;
-        ChunkReader::new(file, &file_key(&head, &owner, &cipher, len, &name)?, name, len)
-    };
-    read().map_err(vault_fault)
+    let (kind, owner) = file_owner(&head)?;
+    let (owner, cipher) = vault.owner(kind, owner)?;
+    Ok(ChunkReader::new(file, &file_key(&head, &owner, &cipher, len, &name)?, name, len)?)
 }
 
 /// Opened content.

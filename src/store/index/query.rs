@@ -60,6 +60,22 @@ impl Index {
         })
     }
 
+    /// The message whose record names this slot of the vault.
+    pub(crate) fn owner_of_slot(&self, slot: u64) -> Result<Option<MessageId>, IndexFault> {
+        guarded(|| {
+            let Some(id) = self.db.get(keys::slot_of_key(slot))? else { return Ok(None) };
+            text_id(&id).map(Some).ok_or(IndexFault::Inconsistent("the owner of a key is broken"))
+        })
+    }
+
+    /// The highest slot of the vault that a record names; 0 where none does.
+    pub(crate) fn last_slot(&self) -> Result<u64, IndexFault> {
+        guarded(|| {
+            let last = self.db.scan_prefix(Key::of(kind::SLOT).done()).next_back().transpose()?;
+            Ok(last.and_then(|(key, _)| number(&key)).unwrap_or_default())
+        })
+    }
+
     /// Octets that records name, by content segment.
     pub(crate) fn living(&self) -> BTreeMap<u64, u64> {
         self.derived().living.clone()

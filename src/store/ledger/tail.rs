@@ -11,7 +11,7 @@ use crate::domain::{Digest, EndpointControl, MessageId, Record, Timestamp};
 use super::super::frame::{self, Body, Change, HEADER, MAX_BODY};
 use super::super::records;
 use super::super::vault::ReadingKeys;
-use super::{LedgerFault, SEGMENT_HEAD, Segment, body_fault, damaged, io, segments};
+use super::{LedgerFault, SEGMENT_HEAD, Segment, body_fault, io, segments};
 
 /// Octets read at once.
 const CHUNK: usize = 256 << 10;
@@ -238,11 +238,8 @@ impl Tail {
         let at = self.offset - octets.len() as u64;
         let fault = |f| TailFault::Ledger(body_fault(&path, at, f));
         let body = Body::read(octets.get(HEADER..).unwrap_or_default()).map_err(fault)?;
-        let record = |sealed: &[u8]| {
-            records::decode(&self.keys.0, sealed)
-                .map(Box::new)
-                .map_err(|f| TailFault::Ledger(damaged(&path, at, f.to_string())))
-        };
+        let record =
+            |sealed: &[u8]| records::decode(&self.keys.0, sealed).map(Box::new).map_err(|f| fault(f.into()));
         let mut told = Vec::with_capacity(1);
         for change in body.changes().map_err(fault)? {
             told.push(match change {
@@ -250,10 +247,10 @@ impl Tail {
                 Change::Changed(added, sealed) => {
                     Told::Message { new: false, added, record: record(&sealed)? }
                 }
-                Change::Control(sealed) => Told::Setting(
-                    records::decode_control(&self.keys.0, &sealed)
-                        .map_err(|f| TailFault::Ledger(damaged(&path, at, f.to_string())))?,
-                ),
+                Change::Control(sealed) => {
+                    let control = records::decode_control(&self.keys.0, &sealed);
+                    Told::Setting(control.map_err(|f| fault(f.into()))?)
+                }
                 Change::Forgotten(sequence, id) => Told::Forgotten { sequence, id },
                 Change::Trimmed(first, _) => Told::Trimmed(first),
             });

@@ -27,13 +27,13 @@ use crate::verify::sign::Signer;
 
 type Certificates = Vec<Vec<u8>>;
 
-struct Key {
+pub(super) struct Key {
     signer: Arc<Signer>,
-    certificates: Certificates,
+    pub(super) certificates: Certificates,
 }
 
 impl Key {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
         let signer = Signer::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
@@ -42,20 +42,20 @@ impl Key {
     }
 
     fn sealer(&self, store: &Arc<Store>, folder: &Path, events: u64) -> Sealer {
-        let settings = Settings {
-            events,
-            every: Duration::from_secs(3600),
-            asked: Duration::ZERO,
-            ..Settings::new(folder, "probe")
-        };
+        self.with(store, Settings { events, ..Settings::new(folder, "probe") })
+    }
+
+    /// A sealer that makes checkpoints when they are full or asked for.
+    pub(super) fn with(&self, store: &Arc<Store>, settings: Settings) -> Sealer {
+        let settings = Settings { every: Duration::from_secs(3600), asked: Duration::ZERO, ..settings };
         let ledger = Arc::clone(store) as Arc<dyn LedgerPort>;
         Sealer::start(settings, ledger, Arc::clone(&self.signer), Metrics::default()).unwrap()
     }
 }
 
-fn lines(folder: &Path, from: u64) -> Vec<Vec<u8>> {
+pub(super) fn lines(folder: &Path, keys: &ReadingKeys, from: u64) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
-    export(folder, &ReadingKeys::none(), from, &mut |line| {
+    export(folder, keys, from, &mut |line| {
         out.push(line.to_vec());
         Ok(())
     })
@@ -63,7 +63,7 @@ fn lines(folder: &Path, from: u64) -> Vec<Vec<u8>> {
     out
 }
 
-fn checked(lines: &[Vec<u8>], key: &Key) -> Result<Findings, Finding> {
+pub(super) fn checked(lines: &[Vec<u8>], key: &Key) -> Result<Findings, Finding> {
     match audit(&mut lines.concat().as_slice(), &key.certificates, &mut |_| {}) {
         Ok(findings) => Ok(findings),
         Err(AuditFault::Found(finding)) => Err(finding),
@@ -72,7 +72,7 @@ fn checked(lines: &[Vec<u8>], key: &Key) -> Result<Findings, Finding> {
 }
 
 /// Accepts messages `from..to` and brings every third one a step on.
-async fn work(store: &Arc<Store>, from: u64, to: u64) {
+pub(super) async fn work(store: &Arc<Store>, from: u64, to: u64) {
     for chunk in (from..to).collect::<Vec<_>>().chunks(64) {
         let one = |n: u64| {
             let store = Arc::clone(store);
@@ -108,7 +108,7 @@ async fn what_is_sealed_is_whole_also_after_restarts_and_for_old_stores() {
         work(&store, round * 100, round * 100 + 40).await;
         sealer.stop();
         let last = store.synced();
-        let all = lines(dir.path(), 1);
+        let all = lines(dir.path(), &ReadingKeys::none(), 1);
         let findings = checked(&all, &key).unwrap();
         assert_eq!((findings.events, findings.from, findings.branch), (last, 1, 0));
         assert_eq!(findings.destinations, 3);
@@ -116,14 +116,19 @@ async fn what_is_sealed_is_whole_also_after_restarts_and_for_old_stores() {
         assert!(findings.checkpoints > before);
         before = findings.checkpoints;
         // A later begin rests on the checkpoint before it.
-        let part = lines(dir.path(), last - 20);
+        let part = lines(dir.path(), &ReadingKeys::none(), last - 20);
         let findings = checked(&part, &key).unwrap();
         assert!(findings.from <= last - 20 && findings.from > 1, "{findings:?}");
         assert_eq!(findings.start.as_ref().unwrap().frame() + 1, findings.from);
         assert_eq!(findings.events + findings.from - 1, last);
         store.close().await;
     }
-    assert!(checked(&lines(dir.path(), 1), &Key::new()).unwrap_err().why.contains("was not given"));
+    assert!(
+        checked(&lines(dir.path(), &ReadingKeys::none(), 1), &Key::new())
+            .unwrap_err()
+            .why
+            .contains("was not given")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +214,7 @@ async fn every_flipped_dropped_swapped_or_inserted_record_is_found_and_its_place
     work(&store, 0, events() * 3 / 4).await;
     sealer.stop();
     store.close().await;
-    let all = lines(dir.path(), 1);
+    let all = lines(dir.path(), &ReadingKeys::none(), 1);
     let began = Instant::now();
     let findings = checked(&all, &key).unwrap();
     println!("{} events checked in {:?}", findings.events, began.elapsed());
@@ -311,6 +316,6 @@ async fn a_ledger_that_lost_sealed_frames_is_sealed_no_more_until_a_restore_says
     let sealer = key.sealer(&store, &back, 10);
     accept(&store, 901).await.unwrap();
     sealer.stop();
-    assert_eq!(checked(&lines(&back, 1), &key).unwrap().branch, 1);
+    assert_eq!(checked(&lines(&back, &ReadingKeys::none(), 1), &key).unwrap().branch, 1);
     store.close().await;
 }

@@ -78,9 +78,10 @@ pub(super) fn read(folder: &Path) -> Result<Option<Written>, VaultFault> {
         .map_err(|e| broken(e.to_string()))?
         .get("format")
         .and_then(serde_json::Value::as_u64);
-    if format != Some(u64::from(FORMAT)) {
-        let why = "it was written by a newer amtsweg: start that one".to_owned();
-        return Err(VaultFault::Keyring { path, why });
+    match format {
+        Some(format) if format == u64::from(FORMAT) => {}
+        Some(newer) if newer > u64::from(FORMAT) => return Err(VaultFault::Newer(path.clone())),
+        _ => return Err(broken("it names no format that there is".to_owned())),
     }
     serde_json::from_slice(&octets).map(Some).map_err(|e| broken(e.to_string()))
 }

@@ -131,18 +131,22 @@ impl Slots {
         lock(&self.ready).len() < BATCH
     }
 
-    /// The key in a slot; `None` when it is wiped.
+    /// The key in a slot; `None` when it is wiped or damaged.
     pub(super) fn key(&self, slot: u64) -> Result<Option<Secret>, VaultFault> {
-        let mut damaged = false;
         for file in self.files.load().iter().rev() {
-            match file.read(slot)? {
-                Found::Key(key) => return Ok(Some(key)),
-                // A move that was cut off: it is still where it was.
-                Found::Damaged => damaged = true,
-                Found::Empty => {}
+            // Where a move was cut off, it is still where it was.
+            if let Found::Key(key) = file.read(slot)? {
+                return Ok(Some(key));
             }
         }
-        if damaged { Err(VaultFault::Damaged) } else { Ok(None) }
+        Ok(None)
+    }
+
+    /// Behind `last`, too, slots are somebody's.
+    pub(super) fn spare(&self, last: u64) {
+        let mut work = lock(&self.work);
+        work.next = work.next.max(last.saturating_add(1));
+        work.opened = work.opened.max(work.next);
     }
 
     /// Fills slots with new keys, synced before anybody gets one.

@@ -49,10 +49,10 @@ pub(super) fn path(folder: &Path, generation: u32) -> PathBuf {
     folder.join(format!("{generation:06}.slots"))
 }
 
-fn head(generation: u32) -> [u8; SLOT] {
+fn head(generation: u32, format: u32) -> [u8; SLOT] {
     let mut head = [0; SLOT];
     head[..8].copy_from_slice(MAGIC);
-    head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    head[8..12].copy_from_slice(&format.to_le_bytes());
     head[12..16].copy_from_slice(&generation.to_le_bytes());
     let crc = crc32c::crc32c(&head[..WRAPPED]);
     head[WRAPPED..].copy_from_slice(&crc.to_le_bytes());
@@ -66,7 +66,7 @@ impl SlotFile {
         let made = || -> std::io::Result<File> {
             let options = &mut OpenOptions::new();
             let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
-            file.write_all_at(&head(generation), 0)?;
+            file.write_all_at(&head(generation, FORMAT), 0)?;
             file.sync_all()?;
             sync_folder(folder)?;
             Ok(file)
@@ -91,8 +91,10 @@ impl SlotFile {
             }
             _ => io(&path)(fault),
         })?;
-        if found != head(generation) {
-            return Err(VaultFault::Slots(path));
+        if found != head(generation, FORMAT) {
+            let format = u32::from_le_bytes([found[8], found[9], found[10], found[11]]);
+            let newer = format > FORMAT && found == head(generation, format);
+            return Err(if newer { VaultFault::Newer(path) } else { VaultFault::Slots(path) });
         }
         Ok(Self { generation, path, file, cipher: Cipher::new(key)? })
     }

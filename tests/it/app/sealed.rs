@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use amtsweg::app::{App, StartError, check};
-use amtsweg::backup;
+use amtsweg::backup::{self, Watch};
 use amtsweg::proto;
 use amtsweg::store::{MasterKey, MasterSource, ReadingKeys};
 
@@ -93,7 +93,8 @@ async fn a_backup_holds_keys_once_and_what_is_put_back_is_read_with_the_master_k
     let mut sent = Vec::new();
     for _ in 0..2 {
         sent.push(site.submit(&app).await.message_id);
-        let made = backup::backup(&site.path("data"), None, &site.path("copies"), false).unwrap();
+        let made =
+            backup::backup(&site.path("data"), None, &site.path("copies"), false, &Watch::default()).unwrap();
         assert_eq!(made.generation, sent.len() as u64);
     }
     assert_eq!(named(&site.path("copies"), "keyring.json"), 1, "no generation has keys of its own");
@@ -103,7 +104,8 @@ async fn a_backup_holds_keys_once_and_what_is_put_back_is_read_with_the_master_k
         vec![Arc::new(MasterSource::File(site.path("first.key")).load().unwrap())];
     let keys = ReadingKeys::open(&site.path("data"), &masters).unwrap();
     assert!(keys.are_there() && ReadingKeys::open(&site.path("data"), &[]).is_err());
-    let made = backup::backup(&site.path("data"), Some(&keys), &site.path("copies"), true).unwrap();
+    let made = backup::backup(&site.path("data"), Some(&keys), &site.path("copies"), true, &Watch::default())
+        .unwrap();
     assert_eq!(made.checked, 2, "contents are compared where there is a key");
     backup::restore(&site.path("copies"), Some(2), &site.path("back")).unwrap();
     site.edit("amtsweg.toml", "data = \"data\"", "data = \"back\"");

@@ -359,9 +359,13 @@ fn another_boot(name: &str, mut octets: Vec<u8>) -> Vec<u8> {
         let boot = boot.trim().as_bytes();
         if let Some(at) = octets.windows(boot.len()).position(|part| part == boot) {
             octets[at..at + boot.len()].fill(b'0');
-            // A whole marker stays whole: its checksum is left out, as earlier programs wrote it.
+            // A whole marker stays whole: its checksum is made good.
             if let Ok(mut marker) = serde_json::from_slice::<serde_json::Value>(&octets) {
-                marker.as_object_mut().unwrap().remove("sum");
+                let word = |name: &str| {
+                    marker[name].as_str().map_or_else(|| marker[name].to_string(), str::to_owned)
+                };
+                let said = ["format", "boot", "clean", "last", "head"].map(word).join(" ");
+                marker["sum"] = format!("{:08x}", crc32c::crc32c(said.as_bytes())).into();
                 octets = marker.to_string().into_bytes();
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! Marks: `T n digest` message n is about to be submitted, `A n id version record` it was
 //! acknowledged; `W n version record state` a change is about to be made, `K n version` it was
-//! acknowledged; `e n` the content of message n is about to be erased, `E n` that was acknowledged;
+//! acknowledged; `e n where` the content of message n is about to be erased, `E n where` that was acknowledged;
 //! `c e at` a setting of endpoint e is about to be made, `C e at` it was acknowledged;
 //! `R 0` records of closed messages may go from now on, `U 0` not any more.
 
@@ -285,10 +285,11 @@ impl Driver {
     }
 
     async fn erase(&self, n: usize, record: &Record) {
-        let next = Record { slot: None, version: record.version + 1, ..record.clone() };
+        let next = record.without_content(Timestamp::now());
         let (told, state) = (super::world::told(&next), next.state.name());
         self.marks.put(format!("W {n} {} {told} {state}", next.version));
-        self.marks.put(format!("e {n}"));
+        let lay = serde_json::to_string(&record.document).unwrap();
+        self.marks.put(format!("e {n} {lay}"));
         let erased = match self.store.erase(&record.id).await {
             // The housekeeper has removed its record.
             Err(StoreError::Unknown) => return,
@@ -296,7 +297,7 @@ impl Driver {
         };
         let Some(erased) = erased else { return };
         self.marks.put(format!("K {n} {}", erased.version));
-        self.marks.put(format!("E {n}"));
+        self.marks.put(format!("E {n} {lay}"));
     }
 
     async fn control(&self, e: usize) {

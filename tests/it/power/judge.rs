@@ -5,7 +5,7 @@ use std::path::Path;
 
 use amtsweg::domain::record::ContentPlace;
 use amtsweg::domain::{ContentRef, Digest, FactKind, MessageId, Record, Timestamp};
-use amtsweg::store::{Acceptance, Filter, ReadPort, Store, StoreError, read_all};
+use amtsweg::store::{Acceptance, Filter, ReadPort, Store, read_all};
 
 use super::log::Log;
 use super::world::{ERASE, World, endpoint, told, uuid};
@@ -16,8 +16,8 @@ struct Message {
     document: String,
     /// Its id and the highest version that was acknowledged.
     acknowledged: Option<(String, u64)>,
-    /// Its content is to be erased, and whether that was acknowledged.
-    erased: Option<bool>,
+    /// Where its document lay, once its erasure was acknowledged.
+    erased: Option<ContentRef>,
     /// What its record may look like, by version.
     records: BTreeMap<u64, BTreeSet<String>>,
     /// Somebody asked for its end, so its content may go, and after that its record.
@@ -67,7 +67,7 @@ impl Known {
         }
         let message = self.messages.entry(key).or_default();
         if words[0].eq_ignore_ascii_case("e") {
-            message.erased = Some(words[0] == "E");
+            message.erased = (words[0] == "E").then(|| serde_json::from_str(words[2]).unwrap());
             return;
         }
         let mut acknowledge = |id: Option<&str>, version: u64| {
@@ -226,24 +226,16 @@ async fn readable(store: &Store, n: usize, message: &Message, record: &Record, f
         if content.place == ContentPlace::Dropped && message.closed && goes {
             continue;
         }
-        let read = read_all(store, content, 1 << 20).await;
-        match (&read, message.erased) {
-            // The ledger says that it is erased. Its slot may be half wiped, or half filled for another
-            // message, until the sweep comes by: then it is told as damage, and can be read as little.
-            (Err(StoreError::Dropped | StoreError::Corrupt { .. }), Some(_))
-                if goes && record.slot.is_none() =>
-            {
-                continue;
-            }
-            (Ok(_), Some(true)) if goes => {
-                faults.push((Kind::Back, format!("message {n} was erased: {:?}", content.place)));
-            }
-            _ => {}
-        }
-        if let Err(fault) = read {
+        if let Err(fault) = read_all(store, content, 1 << 20).await {
             let what = if message.acknowledged.is_some() { "acknowledged" } else { "unanswered" };
             faults.push((Kind::Corrupt, format!("message {n} ({what}): {:?}: {fault}", content.place)));
         }
+    }
+    // Whoever knows where it lay finds no key for it.
+    if let Some(lay) = &message.erased
+        && read_all(store, lay, 1 << 20).await.is_ok()
+    {
+        faults.push((Kind::Back, format!("message {n} was erased: {:?}", lay.place)));
     }
 }
 

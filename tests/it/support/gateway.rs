@@ -167,6 +167,7 @@ fn rooms(
         accounts,
         metrics,
         proofs,
+        backups: None,
         limits: options.limits.clone(),
         xta: Arc::new(options.xta.clone()),
     });

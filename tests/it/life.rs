@@ -290,10 +290,14 @@ fn start(data: &Path, what: &str, clean: bool) -> serde_json::Value {
     told
 }
 
-/// Waits until the last thread of a store that was dropped has given its folder back.
+/// Waits until the last thread of a store that was dropped has given its folder and its index back: a killed
+/// process has no threads.
 fn gone(data: &Path) {
-    let lock = std::fs::File::options().write(true).open(data.join("lock")).unwrap();
-    lock.lock().unwrap();
+    let indexes =
+        std::fs::read_dir(data.join("index")).unwrap().map(|entry| entry.unwrap().path().join("db"));
+    for path in indexes.filter(|path| path.is_file()).chain([data.join("lock")]) {
+        std::fs::File::options().write(true).open(path).unwrap().lock().unwrap();
+    }
 }
 
 /// Makes the store look as if the machine had been booted since.

@@ -144,6 +144,17 @@ impl MessageId {
     pub fn new(gateway: &str, uuid: uuid::Uuid) -> Result<Self, Malformed> {
         format!("{MESSAGE_ID_PREFIX}{gateway}:{uuid}").parse()
     }
+
+    /// Gateway and UUID, where [`MessageId::new`] makes the same text of them: not where somebody wrote the
+    /// UUID in capitals.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&str, uuid::Uuid)> {
+        let (gateway, uuid) = self.0.strip_prefix(MESSAGE_ID_PREFIX)?.rsplit_once(':')?;
+        if uuid.bytes().any(|octet| octet.is_ascii_uppercase()) {
+            return None;
+        }
+        Some((gateway, uuid::Uuid::try_parse(uuid).ok()?))
+    }
 }
 
 impl Ars {

@@ -35,7 +35,7 @@ use super::ledger::{self, Place, ReadFault};
 use super::vault::Vault;
 
 /// Layout of the index; another one is rebuilt.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 /// Added to the layout where keys that tell authors and UUIDs are hidden.
 const BLIND: u8 = 0x80;
 
@@ -201,6 +201,7 @@ impl Index {
                 counts: Counts::new(),
                 controls: BTreeMap::new(),
                 living: BTreeMap::new(),
+                written: 0,
             };
             let layout = if vault.blinds() { LAYOUT | BLIND } else { LAYOUT };
             match db.get(Key::of(kind::META).done())? {
@@ -240,6 +241,12 @@ impl Index {
     /// What it knows of itself.
     pub(crate) fn meta(&self) -> Meta {
         self.derived().meta.clone()
+    }
+
+    /// Octets of entries that came or went since it was opened: what the next opening has to read grows with
+    /// them.
+    pub(crate) fn written(&self) -> u64 {
+        self.derived().written
     }
 
     /// Applies a group of commits in one batch, all or nothing.
@@ -309,7 +316,7 @@ impl Index {
             let Some(value) = self.db.get(key)? else { return Ok(None) };
             let fault = || IndexFault::Inconsistent("a duplicate key leads nowhere");
             let (digest, id) = value.split_first_chunk::<32>().ok_or_else(fault)?;
-            Ok(Some((text_id(id).ok_or_else(fault)?, Digest(*digest))))
+            Ok(Some((keys::unpacked(id).ok_or_else(fault)?, Digest(*digest))))
         })
     }
 
@@ -357,10 +364,6 @@ fn octets_in(folder: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.map(octets).sum()
-}
-
-fn text_id(octets: &[u8]) -> Option<MessageId> {
-    std::str::from_utf8(octets).ok()?.parse().ok()
 }
 
 fn read_living(db: &sled::Db) -> Result<BTreeMap<u64, u64>, IndexFault> {

@@ -115,9 +115,30 @@ pub(crate) fn listed(value: &[u8]) -> Option<(u8, u64, &[u8])> {
     Some((*state, u64::from_be_bytes(*at), id))
 }
 
+/// Begins an id that is packed; no text of one begins so.
+const PACKED: u8 = 0;
+
+/// An id as entries hold it: the octets of its UUID and the gateway's name, where these make the same text
+/// again. Each message's id stands in five entries at least: as texts they were more than half of the index.
+pub(crate) fn packed(id: &MessageId) -> Vec<u8> {
+    let Some((gateway, uuid)) = id.parts() else { return id.as_str().as_bytes().to_vec() };
+    [&[PACKED], uuid.as_bytes().as_slice(), gateway.as_bytes()].concat()
+}
+
+/// The id again.
+pub(crate) fn unpacked(octets: &[u8]) -> Option<MessageId> {
+    match octets.split_first()? {
+        (&PACKED, rest) => {
+            let (uuid, gateway) = rest.split_first_chunk()?;
+            MessageId::new(std::str::from_utf8(gateway).ok()?, uuid::Uuid::from_bytes(*uuid)).ok()
+        }
+        _ => std::str::from_utf8(octets).ok()?.parse().ok(),
+    }
+}
+
 /// Where a record's place stands.
 pub(crate) fn message(id: &MessageId) -> Vec<u8> {
-    Key::of(kind::MESSAGE).text(id.as_str()).done()
+    [&[kind::MESSAGE], packed(id).as_slice()].concat()
 }
 
 /// Where author and UUID lead to a message.
@@ -189,7 +210,7 @@ pub(crate) fn inline(record: &Record) -> impl Iterator<Item = (u64, u64)> {
 
 /// The entries of a record that never change.
 pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
-    let id = record.id.as_str().as_bytes().to_vec();
+    let id = packed(&record.id);
     let mut value = record.document.sha256.0.to_vec();
     value.extend_from_slice(&id);
     vec![
@@ -200,28 +221,28 @@ pub(crate) fn fixed(record: &Record) -> Vec<Pair> {
 
 /// The entries of a record that follow its state, its placement and where its contents lie.
 pub(crate) fn moving(record: &Record) -> Vec<Pair> {
-    let id = record.id.as_str().as_bytes();
+    let id = packed(&record.id);
     let endpoint = record.placement.endpoint.as_str();
     let of = |kind| Key::of(kind).text(endpoint);
     let mut out = Vec::with_capacity(4);
     let state = state_octet(&record.state);
     let mut entry = vec![state];
     entry.extend_from_slice(&record.accepted_at.0.to_be_bytes());
-    entry.extend_from_slice(id);
+    entry.extend_from_slice(&id);
     out.push((of(kind::LISTING).octet(slot(state)).number(record.sequence).done(), entry));
     if let Some(at) = record.state.claimable_at() {
-        out.push((of(kind::DUE).number(at.0).number(record.sequence).done(), id.to_vec()));
+        out.push((of(kind::DUE).number(at.0).number(record.sequence).done(), id.clone()));
     }
     if let Some(slot) = record.slot {
-        out.push((slot_of_key(slot), id.to_vec()));
+        out.push((slot_of_key(slot), id.clone()));
     }
     if let Some((class, at)) = expiry(record) {
         let key = Key::of(kind::EXPIRY).octet(class as u8).number(at).number(record.sequence);
-        out.push((key.done(), id.to_vec()));
+        out.push((key.done(), id.clone()));
     }
     for content in record.contents() {
         if let ContentPlace::File { name } = content.place {
-            out.push((file(name), id.to_vec()));
+            out.push((file(name), id.clone()));
         }
     }
     out
@@ -248,4 +269,28 @@ pub(crate) fn difference(old: Option<&Record>, new: &Record) -> Difference {
         added.len() == before
     });
     Difference { removed, added }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_packed_and_come_back_letter_by_letter() {
+        let small = "urn:de:xta:messageid:hessen:01900000-0000-7000-8000-00000000000a";
+        let capital = "urn:de:xta:messageid:hessen:01900000-0000-7000-8000-00000000000A";
+        for (text, octets) in [(small, 1 + 16 + 6), (capital, capital.len())] {
+            let id: MessageId = text.parse().unwrap();
+            let entry = packed(&id);
+            assert_eq!(entry.len(), octets);
+            assert_eq!(unpacked(&entry), Some(id));
+        }
+        assert_ne!(packed(&small.parse().unwrap()), packed(&capital.parse().unwrap()));
+        let entry = packed(&small.parse().unwrap());
+        for broken in
+            [&[][..], &entry[..17], &entry[..10], &[PACKED], b"urn:de:xta", &[&entry[..17], b"A B"].concat()]
+        {
+            assert_eq!(unpacked(broken), None, "{broken:?}");
+        }
+    }
 }

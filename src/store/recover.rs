@@ -130,10 +130,12 @@ pub(crate) fn recover(
         None => {
             let index = shelf.fresh().map_err(|f| OpenError::Index(f.to_string()))?;
             let filled = rebuild::fill(&index, root, &segments, marker.as_ref(), metrics)?;
-            match filled.fault {
-                None => (index, true, filled.end, filled.snapshot),
-                Some(why) => return Err(OpenError::Index(why)),
+            if let Some(why) = filled.fault {
+                return Err(OpenError::Index(why));
             }
+            let index = index.settled(&root.join("ledger"), settings.index_cache);
+            let index = index.map_err(|f| OpenError::Index(f.to_string()))?;
+            (index, true, filled.end, filled.snapshot)
         }
     };
     begins(&segments, index.meta().trimmed)?;

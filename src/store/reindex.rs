@@ -1,4 +1,5 @@
-//! A fresh index in the place of one that has grown: sled never gives space back. It is filled beside the
+//! A fresh index in the place of one that has grown: sled never gives space back, and at an opening it reads
+//! all of its log that was written since the one before. It is filled beside the
 //! old one from files that don't change, follows the ledger until little is missing, and is switched in by
 //! the applier between two groups: nothing waits but the little that is still missing then.
 
@@ -19,7 +20,10 @@ use super::recover::catch_up;
 use super::replay::Replay;
 
 /// Octets on disk that a fresh index has for each octet of its entries, at most (measured: see the bench).
-const FRESH: u64 = 3;
+const FRESH: u64 = 7;
+/// How often the slack of an index its log may be, where that is more than half of a fresh one: with the usual
+/// slack a start reads it in less than a second.
+const LOG: u64 = 10;
 /// Frames that may be missing when it is switched in.
 const NEAR: u64 = 2_000;
 /// Rounds of following the ledger before it is switched in all the same.
@@ -76,12 +80,13 @@ impl Switch {
 }
 
 impl House {
-    /// Makes a fresh index when the present one has grown to twice what a fresh one would take.
+    /// Makes a fresh index when the present one has grown to twice what a fresh one would take, or so much was
+    /// written to it since it was opened that the next start would take long over it.
     pub(super) fn reindex(&self, kept: &mut Kept) -> Result<(), StoreError> {
         let index = self.shared.index()?;
         let fresh = index.meta().octets * FRESH;
-        let size = index.octets_on_disk();
-        if size <= 2 * fresh + self.slack {
+        let (size, log) = (index.octets_on_disk(), index.written() * FRESH);
+        if size <= 2 * fresh + self.slack && log <= (fresh / 2).max(LOG * self.slack) {
             return Ok(());
         }
         let before = index.folder();
@@ -125,6 +130,7 @@ impl House {
         if let Some(why) = filled.fault {
             return Err(why);
         }
+        let index = index.settled(&ledger, self.cache).map_err(|f| f.to_string())?;
         for _ in 0..ROUNDS {
             let synced = shared.synced.load(std::sync::atomic::Ordering::Acquire);
             if synced.saturating_sub(index.meta().applied) <= NEAR {

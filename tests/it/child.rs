@@ -186,9 +186,11 @@ pub const PULL_AREA: &str = "065340014014";
 
 /// The endpoint of the authority that is pushed to.
 pub const PUSH_ENDPOINT: &str = "darmstadt-push";
+/// The endpoint of the authority that pulls.
+pub const PULL_ENDPOINT: &str = "marburg-mailbox";
 
 /// A directory of two authorities: Darmstadt is pushed to, Marburg pulls.
-fn directory(folder: &Path, authority: u16) {
+pub fn directory(folder: &Path, authority: u16) {
     std::fs::create_dir_all(folder).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write(
@@ -204,7 +206,7 @@ fn directory(folder: &Path, authority: u16) {
         "authorities.csv",
         &format!(
             "authority;name;identifiers;endpoint\ndarmstadt;Darmstadt;kop:06411000;{PUSH_ENDPOINT}\n\
-             marburg;Marburg;kop:06534014;marburg-mailbox\n"
+             marburg;Marburg;kop:06534014;{PULL_ENDPOINT}\n"
         ),
     );
     write(
@@ -220,7 +222,7 @@ fn directory(folder: &Path, authority: u16) {
             "[[endpoint]]\nid = \"{PUSH_ENDPOINT}\"\nkind = \"push\"\nprotocol = \"https\"\n\
              url = \"https://localhost:{authority}/take\"\ntimeout = \"2s\"\nconcurrency = 32\n\
              backoff_min = \"100ms\"\nbackoff_max = \"500ms\"\n\n\
-             [[endpoint]]\nid = \"marburg-mailbox\"\nkind = \"mailbox\"\nlease = \"10s\"\n"
+             [[endpoint]]\nid = \"{PULL_ENDPOINT}\"\nkind = \"mailbox\"\nlease = \"10s\"\n"
         ),
     );
 }

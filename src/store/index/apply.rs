@@ -25,6 +25,8 @@ pub(super) struct Derived {
     pub(super) controls: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Octets that records name, by content segment.
     pub(super) living: BTreeMap<u64, u64>,
+    /// Octets of entries that came or went since the index was opened.
+    pub(super) written: u64,
 }
 
 /// A batch in the making.
@@ -84,11 +86,13 @@ impl Derived {
     fn added(&mut self, key: &[u8], value: &[u8]) {
         self.meta.sum = self.meta.sum.wrapping_add(weight(key, value));
         self.meta.octets += (key.len() + value.len()) as u64;
+        self.written += (key.len() + value.len()) as u64;
     }
 
     fn removed(&mut self, key: &[u8], value: &[u8]) {
         self.meta.sum = self.meta.sum.wrapping_sub(weight(key, value));
         self.meta.octets = self.meta.octets.saturating_sub((key.len() + value.len()) as u64);
+        self.written += (key.len() + value.len()) as u64;
     }
 
     fn control(&mut self, draft: &mut Draft, control: &EndpointControl) -> Result<(), IndexFault> {

@@ -7,7 +7,7 @@ use crate::domain::{EndpointControl, EndpointId, MessageId, Record, Timestamp};
 use crate::store::{Depth, Due, Filter, records};
 
 use super::super::keys::{self, Class, Key, STATES, kind};
-use super::{Index, IndexFault, guarded, text_id};
+use super::{Index, IndexFault, guarded};
 
 /// Entries of one answer at most, whatever was asked for.
 const MAX_ENTRIES: usize = 10_000;
@@ -54,7 +54,7 @@ impl Index {
             let range = key().done()..key().number(until.0.saturating_add(1)).done();
             let entries = self.db.range(range).take(limit);
             let read = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
-                text_id(&entry?.1).ok_or(IndexFault::Inconsistent("an end is broken"))
+                keys::unpacked(&entry?.1).ok_or(IndexFault::Inconsistent("an end is broken"))
             };
             entries.map(read).collect()
         })
@@ -159,7 +159,8 @@ impl Index {
                 Ok(entry) => entry,
                 Err(fault) => return Some(Err(fault.into())),
             };
-            let read = take(&value).and_then(|(wanted, id)| Some((wanted, number(&key)?, text_id(id)?)));
+            let read =
+                take(&value).and_then(|(wanted, id)| Some((wanted, number(&key)?, keys::unpacked(id)?)));
             match read {
                 Some((true, number, id)) => Some(Ok((number, id))),
                 Some((false, ..)) => None,
@@ -237,7 +238,11 @@ fn wanted(record: &Record, filter: &Filter) -> bool {
 
 fn due_entry(key: &[u8], value: &[u8]) -> Option<Due> {
     let (rest, sequence) = key.split_last_chunk::<8>()?;
-    Some(Due { id: text_id(value)?, at: Timestamp(number(rest)?), sequence: u64::from_be_bytes(*sequence) })
+    Some(Due {
+        id: keys::unpacked(value)?,
+        at: Timestamp(number(rest)?),
+        sequence: u64::from_be_bytes(*sequence),
+    })
 }
 
 /// Used by tests: the key of a message's record.

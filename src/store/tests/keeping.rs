@@ -355,6 +355,13 @@ async fn the_ledger_gives_up_its_beginning_and_nothing_that_is_needed() {
     assert!(fault.to_string().contains("nobody dropped them"), "{fault}");
 }
 
+/// Whether the index has a note of what its log amounts to.
+fn noted(folder: &Path) -> bool {
+    let indexes = std::fs::read_dir(folder.join("index")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = indexes.filter(|path| path.is_dir()).flat_map(|path| std::fs::read_dir(path).unwrap());
+    files.any(|file| file.unwrap().file_name().to_string_lossy().starts_with("snap."))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_fresh_index_takes_the_place_of_one_that_has_grown_while_messages_come_in() {
     let folder = tempfile::tempdir().unwrap();
@@ -381,11 +388,19 @@ async fn a_fresh_index_takes_the_place_of_one_that_has_grown_while_messages_come
     }
     let indexes = || std::fs::read_dir(folder.path().join("index")).unwrap().count();
     eventually(|| indexes() == 1).await;
+    assert!(noted(folder.path()), "the next start would read all that was filled in");
     let waiting = accepted(&store, n).await;
     let before = state(&store).await;
     assert!(before.contains(waiting.id.as_str()));
     let (_image, again) = rebuilt(folder.path()).await;
     assert_eq!(state(&again).await, before);
+    let image = tempfile::tempdir().unwrap();
+    copy(folder.path(), image.path());
+    std::fs::remove_dir_all(image.path().join("index")).unwrap();
+    let opened = Store::open(Settings { index_slack: 0, ..small(image.path()) }, Metrics::default()).unwrap();
+    assert_eq!(state(&opened.store).await, before);
+    assert!(noted(image.path()), "so would one behind a rebuild");
+    drop(opened);
     // After a kill the new one is taken as it is; one that was being filled is not.
     let image = tempfile::tempdir().unwrap();
     copy(folder.path(), image.path());
@@ -400,4 +415,27 @@ async fn a_fresh_index_takes_the_place_of_one_that_has_grown_while_messages_come
     let opened = Store::open(settings, Metrics::default()).unwrap();
     assert_eq!(opened.recovery.rebuilt, None);
     assert_eq!(state(&opened.store).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_kill_right_behind_a_rebuild_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(open_small(folder.path()));
+    let coming = (1..=2000).map(|n| {
+        let store = std::sync::Arc::clone(&store);
+        tokio::spawn(async move { drop(accepted(&store, n).await) })
+    });
+    for task in coming.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert!(store.keep_house(at(0)).await.unwrap().snapshots > 0);
+    store.close().await;
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let opened = Store::open(small(folder.path()), Metrics::default()).unwrap();
+    assert!(opened.recovery.rebuilt.is_some());
+    let image = tempfile::tempdir().unwrap();
+    copy(folder.path(), image.path());
+    let killed = Store::open(small(image.path()), Metrics::default()).unwrap();
+    assert_eq!((killed.recovery.messages, killed.recovery.rebuilt), (2000, None));
+    assert_eq!(state(&killed.store).await, state(&opened.store).await);
 }

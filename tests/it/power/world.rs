@@ -11,7 +11,7 @@ use amtsweg::store::{
     AcceptPort, Acceptance, Encryption, NewMessage, OpenError, Opened, Retention, Secret, Settings, SoftKey,
     Staged, Store, StoreError,
 };
-use amtsweg::verify::{self, Came, Verifier, header::Rules, schema::Schemas, trust::Trust};
+use amtsweg::verify::{self, Came, Verifier, header::Rules, schema::Schemas, sign::Signer, trust::Trust};
 use bytes::Bytes;
 
 use crate::support::Draft;
@@ -34,6 +34,7 @@ pub fn scratch() -> tempfile::TempDir {
 pub struct World {
     folder: PathBuf,
     verifier: Verifier,
+    signer: Signer,
     /// What is stored is encrypted, and messages that have ended are erased.
     pub sealed: bool,
 }
@@ -83,19 +84,24 @@ impl World {
         if sealed {
             std::fs::write(folder.join(SEALED), "").unwrap();
         }
-        let pki = Pki::make(&folder.join("pki"));
-        let signer = pki.signer("signer");
+        Pki::make(&folder.join("pki"));
         std::fs::create_dir_all(folder.join("documents")).unwrap();
+        let world = Self::at(folder);
         for n in 0..messages {
-            let octets = if n % 8 == 3 { INLINE + 2000 } else { 20 + n * 13 % 700 };
-            let content = String::from_utf8(filling(n, octets)).unwrap();
-            let mut draft = Draft { uuid: uuid(n), content, ..Draft::default() };
-            for (at, octets) in attachments(n).iter().enumerate() {
-                draft = draft.attach(&format!("{at}.pdf"), octets);
-            }
-            std::fs::write(folder.join(format!("documents/{n}")), draft.signed(&signer)).unwrap();
+            std::fs::write(folder.join(format!("documents/{n}")), world.write(n, uuid(n))).unwrap();
         }
-        Self::at(folder)
+        world
+    }
+
+    /// Signs a document for message `n` under an author's UUID.
+    pub fn write(&self, n: usize, uuid: uuid::Uuid) -> Bytes {
+        let octets = if n % 8 == 3 { INLINE + 2000 } else { 20 + n * 13 % 700 };
+        let content = String::from_utf8(filling(n, octets)).unwrap();
+        let mut draft = Draft { uuid, content, ..Draft::default() };
+        for (at, octets) in attachments(n).iter().enumerate() {
+            draft = draft.attach(&format!("{at}.pdf"), octets);
+        }
+        draft.signed(&self.signer).into()
     }
 
     /// The same, made by somebody else.
@@ -108,7 +114,8 @@ impl World {
             schemas: Arc::new(Schemas::load(&[]).unwrap()),
             trust: Arc::new(trust),
         });
-        Self { folder: folder.to_owned(), verifier, sealed: folder.join(SEALED).exists() }
+        let signer = pki.signer("signer");
+        Self { folder: folder.to_owned(), verifier, signer, sealed: folder.join(SEALED).exists() }
     }
 
     /// Opens the store in `data`, with small segments so that many begin and end.
@@ -137,6 +144,25 @@ impl World {
 
     /// Submits message `n` under the id `id`, which it gets if it is new.
     pub async fn accept(&self, store: &Store, n: usize, id: &MessageId) -> Result<Acceptance, StoreError> {
+        let placement = Placement {
+            authority: "stadt".parse().unwrap(),
+            reader: "kop:06411000".parse().unwrap(),
+            endpoint: endpoint(n).parse().unwrap(),
+            way: Way::Push,
+            rule: "test".to_owned(),
+        };
+        self.offer(store, n, id, self.document(n), placement).await
+    }
+
+    /// The same with a document and a way of the caller's own.
+    pub async fn offer(
+        &self,
+        store: &Store,
+        n: usize,
+        id: &MessageId,
+        document: Bytes,
+        placement: Placement,
+    ) -> Result<Acceptance, StoreError> {
         let mut staged: Vec<Staged> = Vec::new();
         for octets in attachments(n) {
             let mut stage = store.stage(1 << 20).await?;
@@ -147,14 +173,7 @@ impl World {
         }
         let came: Vec<Came> = staged.iter().map(|s| Came { size: s.len, sha256: s.sha256 }).collect();
         let at = Timestamp::now();
-        let message = self.verifier.verify(self.document(n), &came, at).unwrap();
-        let placement = Placement {
-            authority: "stadt".parse().unwrap(),
-            reader: "kop:06411000".parse().unwrap(),
-            endpoint: endpoint(n).parse().unwrap(),
-            way: Way::Push,
-            rule: "test".to_owned(),
-        };
+        let message = self.verifier.verify(document, &came, at).unwrap();
         let new = NewMessage {
             order: None,
             id: id.clone(),

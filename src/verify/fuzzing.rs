@@ -2,7 +2,12 @@
 //! A property that does not hold panics: that is how a fuzzer is told.
 
 #[cfg(test)]
+mod agree;
+#[cfg(test)]
 pub(crate) mod kept;
+mod respell;
+pub(crate) mod schema;
+mod validate;
 
 use std::sync::Arc;
 
@@ -16,6 +21,9 @@ use super::trust::Trust;
 use super::{Document, Limits, Plan, Settings, Verifier, picked, verify_signature};
 use crate::domain::{Header, Timestamp};
 use crate::error::Code;
+
+pub use schema::schema;
+pub use validate::Validate;
 
 /// When everything is checked: 2026-01-01.
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -120,6 +128,21 @@ mod tests {
         let read = |name: &str| std::fs::read(fuzz_folder().join(name)).unwrap();
         let verify = Verify::new(&read("anchor.pem"), &read("signed.xml")).unwrap();
         corpus("verify", |octets| verify.run(octets));
+    }
+
+    #[test]
+    fn the_corpus_of_schemas_is_compiled() {
+        corpus("schema", schema);
+    }
+
+    #[test]
+    fn the_corpus_of_documents_is_validated_however_it_is_written() {
+        let anchor = std::fs::read(fuzz_folder().join("anchor.pem")).unwrap();
+        let validate = Validate::new(fuzz_folder().join("rich"), &anchor).unwrap();
+        let valid = std::cell::Cell::new(0);
+        corpus("validate", |octets| valid.set(valid.get() + usize::from(validate.run(octets))));
+        println!("{} are valid", valid.get());
+        assert!(valid.get() > 10, "the corpus has lost its valid documents");
     }
 
     /// Makes anchor and seeds anew, with keys that go with this process.

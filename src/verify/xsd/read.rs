@@ -14,6 +14,7 @@ mod documents;
 mod elements;
 mod identity;
 mod particles;
+mod redefine;
 mod register;
 mod shape;
 mod simple;
@@ -51,12 +52,16 @@ pub(crate) fn compile(files: &dyn Files, entries: &[&str]) -> Result<Schema, Vec
     for entry in entries {
         loader.entry(entry);
     }
+    loader.finish();
     if !loader.faults.is_empty() {
         return Err(loader.faults);
     }
     let mut compiler = Compiler::new();
     for document in &loader.documents {
         compiler.register(document);
+    }
+    for document in &loader.documents {
+        compiler.redefine(document);
     }
     compiler.read_all();
     compiler.finish()
@@ -163,6 +168,8 @@ struct ElementSlot<'t> {
 struct Compiler<'t> {
     names: Names,
     globals: HashMap<(Kind, Name), Place<'t>>,
+    /// References in redefinitions that mean what was defined before, and its name.
+    redefined: HashMap<*const Node, Name>,
     types: Vec<TypeSlot<'t>>,
     type_ids: HashMap<Name, TypeId>,
     elements: Vec<ElementSlot<'t>>,
@@ -184,6 +191,7 @@ impl<'t> Compiler<'t> {
         let mut compiler = Self {
             names: Names::new(),
             globals: HashMap::new(),
+            redefined: HashMap::new(),
             types: Vec::new(),
             type_ids: HashMap::new(),
             elements: Vec::new(),
@@ -269,6 +277,9 @@ impl<'t> Compiler<'t> {
     /// The name that a qualified name in a schema document stands for.
     fn qname(&mut self, place: Place<'t>, text: &str) -> Read<Name> {
         use super::types::Scope;
+        if let Some(before) = self.redefined.get(&std::ptr::from_ref(place.node)) {
+            return Ok(*before);
+        }
         let (prefix, local) = text.split_once(':').unwrap_or(("", text));
         ncname(place, local)?;
         let namespace = match place.node.scope.namespace(prefix) {

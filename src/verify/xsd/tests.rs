@@ -3,6 +3,7 @@
 
 mod cases;
 mod faults;
+mod redefine;
 mod w3c;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::process::Command;
 
 use super::*;
 use crate::error::Refusal;
-use crate::verify::{Document, Limits, Node, Walk};
+use crate::verify::Limits;
 
 /// Files by path.
 struct Folder(BTreeMap<String, Vec<u8>>);
@@ -36,15 +37,7 @@ fn wide() -> Limits {
 }
 
 fn check(schema: &Schema, octets: &[u8]) -> Result<(), Refusal> {
-    let limits = wide();
-    let mut walk = Walk::new(Document::check(octets, &limits)?, &limits)?;
-    let mut run = Run::new(schema);
-    loop {
-        match walk.step()? {
-            Node::Eof => return Ok(()),
-            node => run.node(&walk, node)?,
-        }
-    }
+    crate::verify::fuzzing::schema::check(schema, octets, &wide())
 }
 
 /// A schema document: its namespace is `urn:t`, with the prefix `t`; names are qualified.

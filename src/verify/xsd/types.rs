@@ -236,10 +236,11 @@ impl SimpleType {
         self.base.as_ref()
     }
 
-    /// The types of a union's values; none for others.
+    /// The types of which each may stand for a union; none for others. Where a union allows less than its members do, none may
+    /// stand for it: its facets would not be looked at (the standard says so from 1.1 on).
     pub(crate) fn members(&self) -> &[Arc<Self>] {
         match &self.kind {
-            Kind::Union(members) => members,
+            Kind::Union(members) if self.facets.none() => members,
             _ => &[],
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Glushkov {
     pub(super) last: Vec<Way>,
     pub(super) nullable: bool,
     pub(super) counters: u32,
+    /// For each counter, whether something asks that it be high enough. The lower it stands, the better otherwise.
+    from_below: Vec<bool>,
     /// Occurrences are written out as long as they need no more positions than this.
     written_out: usize,
     edges: usize,
@@ -69,17 +71,65 @@ impl Part {
 /// It grows over a bound, or an `xs:all` stands where none may.
 pub(super) fn build(particle: &Particle, written_out: usize) -> Result<Glushkov, String> {
     let mut made = Glushkov { written_out, ..Glushkov::default() };
-    let whole = made.particle(particle, 0)?;
+    let whole = made.particle(particle, 0, false)?;
     (made.nullable, made.first, made.last) = (whole.nullable, whole.first, whole.last);
     for follow in &mut made.follow {
         follow.sort_unstable();
         follow.dedup();
+        let over = |one: &Way, other: &Way| dominates(&one.ops, &other.ops, &made.from_below);
+        let better = |one: &Way, other: &Way| over(one, other) && !over(other, one);
+        let needless: Vec<bool> = follow
+            .chunk_by(|one, other| one.position == other.position)
+            .flat_map(|same| same.iter().map(|way| same.iter().any(|other| better(other, way))))
+            .collect();
+        let mut needless = needless.into_iter();
+        follow.retain(|_| needless.next() == Some(false));
     }
     Ok(made)
 }
 
+/// Whether all that may come after the one way to a position may come after the other as well: it asks no more, and leaves
+/// no counter higher. Then the other way is needless: so is a new round of the outer of two loops where the inner one goes
+/// on as well.
+fn dominates(one: &[Op], other: &[Op], from_below: &[bool]) -> bool {
+    let only =
+        |ops: &[Op], others: &[Op]| ops.iter().filter(|op| !others.contains(op)).copied().collect::<Vec<_>>();
+    let high = |counter: u32| from_below.get(counter as usize).is_none_or(|below| *below);
+    let lower = only(one, other).into_iter().all(|op| match op {
+        Op::One(counter) => other.contains(&Op::Add(counter)),
+        _ => false,
+    });
+    lower
+        && only(other, one).into_iter().all(|op| match op {
+            Op::AtLeast(..) | Op::Below(..) => true,
+            Op::Add(counter) => !high(counter),
+            Op::One(_) => false,
+        })
+}
+
+/// The occurrences of a term that occurs so often in a group that occurs so often, if all numbers between the least and the
+/// most are possible.
+fn together(
+    (min, max): (u32, Option<u32>),
+    (outer_min, outer_max): (u32, Option<u32>),
+) -> Option<(u32, Option<u32>)> {
+    let product = |a: Option<u32>, b: Option<u32>| match (a, b) {
+        (Some(0), _) | (_, Some(0)) => Some(0),
+        (Some(a), Some(b)) => Some(a.saturating_mul(b)),
+        _ => None,
+    };
+    let fixed = outer_max == Some(outer_min);
+    let no_gap = {
+        let (rounds, least) = (u64::from(outer_min.max(1)), u64::from(min));
+        max.is_none_or(|max| rounds * u64::from(max).saturating_sub(least) + 1 >= least)
+            && (outer_min > 0 || min <= 1)
+    };
+    (fixed || no_gap).then(|| (min.saturating_mul(outer_min), product(max, outer_max)))
+}
+
 impl Glushkov {
-    fn term(&mut self, term: &Term, depth: usize) -> Result<Part, String> {
+    /// A term; `again` when it is within a choice that may be made again as often as one likes.
+    fn term(&mut self, term: &Term, depth: usize, again: bool) -> Result<Part, String> {
         if depth > MAX_DEPTH {
             return Err(format!(
                 "groups are nested more than {MAX_DEPTH} deep; make the content model simpler"
@@ -91,7 +141,7 @@ impl Glushkov {
             Term::Sequence(parts) => {
                 let mut whole = Part::empty();
                 for part in parts.iter() {
-                    let next = self.particle(part, depth)?;
+                    let next = self.particle(part, depth, false)?;
                     whole = self.sequence(whole, next)?;
                 }
                 Ok(whole)
@@ -99,7 +149,7 @@ impl Glushkov {
             Term::Choice(parts) => {
                 let mut whole = Part::default();
                 for part in parts.iter() {
-                    let next = self.particle(part, depth)?;
+                    let next = self.particle(part, depth, again)?;
                     whole.nullable |= next.nullable;
                     whole.first.extend(next.first);
                     whole.last.extend(next.last);
@@ -151,13 +201,24 @@ impl Glushkov {
         Ok(whole)
     }
 
-    fn particle(&mut self, particle: &Particle, depth: usize) -> Result<Part, String> {
-        let (min, max) = (particle.min, particle.max);
+    fn particle(&mut self, particle: &Particle, depth: usize, again: bool) -> Result<Part, String> {
+        let (mut term, mut min, mut max) = (&particle.term, particle.min, particle.max);
+        // A group of one is what it holds, as often as both say.
+        while let Term::Sequence(parts) | Term::Choice(parts) = term
+            && let [only] = parts.as_ref()
+            && let Some(occurs) = together((only.min, only.max), (min, max))
+        {
+            (term, (min, max)) = (&only.term, occurs);
+        }
         if max == Some(0) {
             return Ok(Part::empty());
         }
+        if again && min <= 1 {
+            max = Some(1);
+        }
+        let again = min <= 1 && (max.is_none() || again);
         let before = self.positions.len();
-        let mut part = self.term(&particle.term, depth + 1)?;
+        let mut part = self.term(term, depth + 1, again)?;
         let size = self.positions.len() - before;
         match (min, max) {
             _ if part.first.is_empty() => {
@@ -176,7 +237,7 @@ impl Glushkov {
             _ => {
                 let copies = max.unwrap_or(min) as usize;
                 match copies.saturating_mul(size) <= self.written_out {
-                    true => self.write_out(particle, part, copies, depth),
+                    true => self.write_out(&Particle { min, max, term: term.clone() }, part, copies, depth),
                     false => self.count(min, max, part),
                 }
             }
@@ -193,7 +254,7 @@ impl Glushkov {
     ) -> Result<Part, String> {
         let mut parts = vec![first];
         for _ in 1..copies {
-            parts.push(self.term(&particle.term, depth + 1)?);
+            parts.push(self.term(&particle.term, depth + 1, false)?);
         }
         let must = particle.min as usize;
         let mut whole = Part::empty();
@@ -217,6 +278,7 @@ impl Glushkov {
         self.join(&part.last, &between, &part.first)?;
         // Occurrences that are empty count as well, so a part that can be empty has no least number.
         let least = if part.nullable { 0 } else { min };
+        self.from_below.push(least > 1);
         let enter = |way: Way| Way { ops: [vec![Op::One(counter)], way.ops].concat(), ..way };
         let guard = Vec::from_iter((least > 1).then_some(Op::AtLeast(counter, least)));
         let leave = |way: Way| Way { ops: [way.ops, guard.clone()].concat(), ..way };

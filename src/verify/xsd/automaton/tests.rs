@@ -122,6 +122,51 @@ fn counts_a_million_without_growing() {
 }
 
 #[test]
+fn counts_within_counts_where_that_changes_nothing() {
+    let once = |term| Particle { min: 1, max: Some(1), term };
+    let choice = |min, max, parts: Vec<Particle>| Particle { min, max, term: Term::Choice(parts.into()) };
+    let sequence = |min, max, parts: Vec<Particle>| Particle { min, max, term: Term::Sequence(parts.into()) };
+    let large = Some(100_000_000);
+    for (particle, oracle) in [
+        (choice(1, Some(40), vec![element(0, 0, Some(100))]), "a{0,4000}"),
+        (sequence(1, Some(1_000), vec![element(0, 1, None)]), "a+"),
+        // Six is not among them.
+        (sequence(1, Some(3), vec![element(0, 4, Some(5))]), "(a{4,5}){1,3}"),
+        (sequence(3, Some(3), vec![element(0, 200, Some(201))]), "a{600,603}"),
+        (
+            choice(1, None, vec![element(0, 0, Some(100)), element(1, 1, Some(90)), element(2, 1, Some(1))]),
+            "[abc]*",
+        ),
+        (
+            choice(
+                1,
+                Some(200_000),
+                vec![sequence(1, large, vec![element(0, 1, None)]), element(1, 1, Some(1))],
+            ),
+            "[ab]+",
+        ),
+        (
+            choice(1, None, vec![sequence(1, large, vec![element(0, 1, large)]), element(1, 1, Some(1))]),
+            "[ab]+",
+        ),
+        // Three rounds, and each is one of the two.
+        (choice(1, Some(3), vec![element(0, 1, None), element(1, 1, Some(1))]), "(a+|b){1,3}"),
+    ] {
+        let Ok(Content::Ordered(automaton)) = compile(&once(Term::Sequence([particle].into())), &Letters)
+        else {
+            panic!("no automaton for {oracle}")
+        };
+        let regex = regex::RegexBuilder::new(&format!("^(?:{oracle})$")).size_limit(1 << 24).build().unwrap();
+        let words = ["", "b", "ab", "aab", "abab", "aabaab", "bbb", "bbbb", "abc", "cc"].map(str::to_owned);
+        let runs = [1, 3, 4, 5, 6, 8, 12, 15, 16, 150, 599, 600, 603, 604, 3_999, 4_000, 4_001]
+            .map(|n| "a".repeat(n));
+        for word in words.into_iter().chain(runs) {
+            assert_eq!(accepts(&automaton, &word), regex.is_match(&word), "{oracle} {} {word}", word.len());
+        }
+    }
+}
+
+#[test]
 fn refuses_what_is_ambiguous_and_what_grows_too_large() {
     let copy = |number, particle| Particle::once(Term::Element(ElementId(number), particle));
     let refused = |parts: Vec<Particle>, choice: bool| {

@@ -11,7 +11,8 @@ use super::shape;
 
 /// Namespace of schema documents.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// Namespace of the prefix `xml`.
+pub(super) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Elements nested in a schema document.
 const MAX_DEPTH: usize = 256;
 /// Octets of a document type declaration, and entities in it.

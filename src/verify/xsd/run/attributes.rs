@@ -1,11 +1,24 @@
 //! The attributes of an element (XSD 1.0 part 1, sections 3.2.4 and 3.4.4).
 
+use std::sync::Arc;
+
 use super::{InScope, Run, fault};
 use crate::error::Refusal;
 use crate::verify::namespaces::XSI;
 use crate::verify::xsd::model::{Attribute, Type, TypeId};
+use crate::verify::xsd::types::{Builtin, SimpleType};
 use crate::verify::xsd::wildcard::Process;
 use crate::verify::{Walk, WalkedAttribute};
+
+/// The types of the attributes that may stand everywhere (section 2.6).
+fn of_instances(local: &str) -> Option<Arc<SimpleType>> {
+    Some(SimpleType::builtin(match local {
+        "type" => Builtin::QName,
+        "nil" => Builtin::Boolean,
+        "schemaLocation" | "noNamespaceSchemaLocation" => Builtin::AnyUri,
+        _ => return None,
+    }))
+}
 
 impl<'d> Run<'_, 'd> {
     /// Checks the attributes of the element that starts, by its type.
@@ -27,8 +40,14 @@ impl<'d> Run<'_, 'd> {
             }
             if walk.qualified
                 && walk.namespaces.uri(attribute.binding) == XSI
-                && ["type", "nil", "schemaLocation", "noNamespaceSchemaLocation"].contains(&attribute.local)
+                && let Some(kind) = of_instances(attribute.local)
             {
+                // A field of any name finds them as well.
+                if self.tables.wants_attributes()
+                    && let Ok(value) = kind.value(&attribute.value(), &InScope(&walk.namespaces))
+                {
+                    self.tables.attribute(namespace, name, value, false);
+                }
                 continue;
             }
             let wildcard = table.and_then(|table| table.wildcard.as_ref());

@@ -30,7 +30,8 @@ impl<'s, 'd> Run<'s, 'd> {
         }
         self.counters.truncate(frame.counters);
         self.text.clear();
-        self.tables.end(walk, frame.offset, qname, value, frame.nil)
+        let nil = frame.nil && self.simple(frame.kind).is_some();
+        self.tables.end(walk, frame.offset, qname, value, nil)
     }
 
     /// Checks the value of an element (section 3.3.4, 5); it is given back where an identity constraint wants it.

@@ -141,7 +141,7 @@ impl<'s> Tables<'s> {
         Ok(())
     }
 
-    /// An element ends.
+    /// An element ends: with its value, or nil instead of one.
     pub(super) fn end(
         &mut self,
         walk: &Walk<'_>,

@@ -18,7 +18,7 @@ fn each_fault_has_its_place_and_sentence() {
         ("<xs:sequence/>", "sequence has no place in schema"),
         ("<x xmlns=\"urn:x\"/>", "x is no element of XML Schema"),
         ("text", "text stands outside a documentation"),
-        ("<xs:redefine schemaLocation=\"main.xsd\"/>", "redefine is not supported"),
+        ("<xs:redefine/>", "redefine needs the attribute schemaLocation"),
         ("<xs:include schemaLocation=\"none.xsd\"/>", "put it there and name it"),
         ("<xs:import namespace=\"urn:t\" schemaLocation=\"main.xsd\"/>", "can't import its own namespace"),
         (
@@ -130,6 +130,26 @@ fn a_document_without_namespace_takes_that_of_its_includer() {
         faults(&[("main.xsd", &main), ("part.xsd", &other)])[0]
             .contains("has the namespace urn:other, not urn:t")
     );
+}
+
+#[test]
+fn the_attributes_of_xml_itself_need_no_file() {
+    let content = "<xs:element name=\"a\"><xs:complexType><xs:attribute ref=\"xml:lang\"/></xs:complexType></xs:element>";
+    for import in ["", " schemaLocation=\"http://www.w3.org/2001/xml.xsd\""] {
+        let import = format!("<xs:import namespace=\"http://www.w3.org/XML/1998/namespace\"{import}/>");
+        let main = document(&format!("{import}{content}"));
+        let schema = compile(&Folder::new(&[("main.xsd", &main)]), &["main.xsd"]).unwrap();
+        for (value, fits) in [("de-DE", true), ("", true), ("zu lang für eine Sprache", false)] {
+            let verdict = check(&schema, instance(&format!("<a xml:lang=\"{value}\"/>")).as_bytes());
+            assert_eq!(verdict.is_ok(), fits, "{value}: {verdict:?}");
+        }
+        // A file of the set counts alone.
+        let own = "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\" targetNamespace=\"http://www.w3.org/XML/1998/namespace\">\
+                   <xs:attribute name=\"lang\" type=\"xs:int\"/></xs:schema>";
+        let files = Folder::new(&[("main.xsd", &main), ("xml.xsd", own)]);
+        let schema = compile(&files, &["main.xsd", "xml.xsd"]).unwrap();
+        assert_eq!(check(&schema, instance("<a xml:lang=\"1\"/>").as_bytes()), Ok(()));
+    }
 }
 
 #[test]

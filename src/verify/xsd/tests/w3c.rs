@@ -3,8 +3,11 @@
 //! What a document names in `xsi:schemaLocation`, which the gateway never looks at, is part of a test's schema here.
 //! A document that the gateway does not read at all (with a DTD, not UTF-8, XML 1.1) is left out and counted apart.
 //! Namespaces that are no absolute URIs, which the gateway refuses before any schema, are made such here.
+//! NIST's set says of itself by its files' names what is valid: that is asked where its description is not there.
+//!
+//! Each wrong verdict is listed with its reason ([`REASONS`]), or without one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -90,6 +93,24 @@ fn tests(path: &Path) -> Vec<Test> {
     }
 }
 
+/// The tests of NIST: a document says in its name whether it is valid (SV-IV, SV-II), and in itself which schema it is for.
+fn nist(folder: &Path, all: &mut BTreeMap<PathBuf, Test>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            nist(&path, all);
+        } else if name.ends_with(".xml") {
+            let schema = hints(&path, &std::fs::read_to_string(&path).unwrap(), &[]).remove(0);
+            let test = all.entry(schema.clone().into()).or_insert_with(|| Test {
+                name: Path::new(&schema).file_stem().unwrap().to_string_lossy().into_owned(),
+                schemas: vec![schema.into()],
+                documents: Vec::new(),
+            });
+            test.documents.push((path, name.contains("-SV-IV-")));
+        }
+    }
+}
+
 /// Makes namespaces absolute.
 fn absolute(text: &str) -> String {
     let names =
@@ -148,16 +169,130 @@ fn hints(path: &Path, text: &str, known: &[String]) -> Vec<String> {
     all
 }
 
-#[derive(Default)]
+/// Why a verdict is not the suite's, and the beginnings of the tests' names.
+const REASONS: &[(&str, &[&str])] = &[
+    ("IDREFs that lead to nothing are let pass (run/ids)", &["idZ012", "idconstrdefs00", "reDH7a"]),
+    (
+        "the suite says by its own comments that the text matches: characters beyond 16 bits have their classes as well",
+        &["reJ", "reL9", "reM98", "reN99", "reS", "reT"],
+    ),
+    (
+        "parts of the schema are nowhere: a fault when it is loaded",
+        &["missing00", "schD7", "schG8", "anyURI_a00"],
+    ),
+    (
+        "XML Schema 1.1, which the suite does not mark as such, or with parts for 1.1 alone",
+        &["s3_10_", "vc0"],
+    ),
+    (
+        "a root that has nothing but xsi:type: the gateway's roots are declared",
+        &["addB187", "targetns00101m", "st_name00401m", "st_targetns00"],
+    ),
+    ("that a restriction allows more than its base is not looked at", &["particlesZ001"]),
+    ("counts nested too deeply", &["particlesZ035_a"]),
+    (
+        "the standard's text says otherwise: use=\"prohibited\" outside a restriction means nothing (part 1, 3.4.2); a month \
+         is --MM (part 2, 3.2.14); length and maxLength (4.3.1.4); a union of itself (part 1, 3.14.6)",
+        &["attP031", "gMonth00", "errF001", "ste110"],
+    ),
+    (
+        "the order of days and months is the other way round there",
+        &[
+            "NISTSchema-SV-II-atomic-gDay",
+            "NISTSchema-SV-IV-atomic-gDay",
+            "NISTSchema-SV-II-atomic-gMonth",
+            "NISTSchema-SV-IV-atomic-gMonth",
+        ],
+    ),
+];
+
+fn reason(test: &str) -> &'static str {
+    let known = |(_, names): &&(&str, &[&str])| names.iter().any(|name| test.starts_with(name));
+    REASONS.iter().find(known).map_or("not explained", |(reason, _)| reason)
+}
+
+/// Verdicts on documents.
+#[derive(Clone, Copy, Default)]
 struct Count {
-    right: usize,
-    all: usize,
+    /// Of valid ones: right, all.
+    valid: [usize; 2],
+    /// Of invalid ones.
+    invalid: [usize; 2],
+    /// Documents that are not read at all.
+    unread: usize,
+    schemas: usize,
+    refused: usize,
 }
 
 impl Count {
-    fn add(&mut self, right: bool) {
-        self.right += usize::from(right);
-        self.all += 1;
+    fn add(&mut self, valid: bool, right: bool) {
+        let [rights, all] = if valid { &mut self.valid } else { &mut self.invalid };
+        *rights += usize::from(right);
+        *all += 1;
+    }
+
+    fn plus(&mut self, other: &Self) {
+        for (own, more) in
+            self.valid.iter_mut().chain(&mut self.invalid).zip(other.valid.iter().chain(&other.invalid))
+        {
+            *own += more;
+        }
+        self.unread += other.unread;
+        self.schemas += other.schemas;
+        self.refused += other.refused;
+    }
+
+    fn shares(&self) -> [f64; 2] {
+        [self.valid, self.invalid].map(|[right, all]| right as f64 * 100.0 / all.max(1) as f64)
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ([valid, invalid], [[a, b], [c, d]]) = (self.shares(), [self.valid, self.invalid]);
+        write!(
+            f,
+            "{} schemas, {} refused; valid: {a} of {b} accepted ({valid:.2} %); invalid: {c} of {d} refused \
+             ({invalid:.2} %); {} left out",
+            self.schemas, self.refused, self.unread
+        )
+    }
+}
+
+/// Counts the verdicts on the documents of a test, and takes down the wrong ones by their reasons.
+fn verdicts(test: &Test, count: &mut Count, wrong: &mut BTreeMap<&str, Vec<String>>) {
+    count.schemas += 1;
+    let paths = test.schemas.iter().filter_map(|path| Some(path.canonicalize().ok()?.to_str()?.to_owned()));
+    let paths: Vec<String> = paths.collect();
+    let entries: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let schema = compile(&Disk(Mutex::default()), &entries);
+    count.refused += usize::from(schema.is_err());
+    for (path, expected) in &test.documents {
+        let Some(document) = text(path) else {
+            count.unread += 1;
+            continue;
+        };
+        let more = hints(path, &document, &paths);
+        let whole: Vec<&str> = paths.iter().chain(&more).map(String::as_str).collect();
+        let with = (!more.is_empty()).then(|| compile(&Disk(Mutex::default()), &whole)).and_then(Result::ok);
+        let verdict = match with.as_ref().map_or(schema.as_ref(), Ok) {
+            Ok(schema) => match check(schema, document.as_bytes()) {
+                Err(refusal) if *expected && refusal.code != crate::error::Code::SchemaInvalid => {
+                    count.unread += 1;
+                    continue;
+                }
+                other => other.map_err(|refusal| refusal.reason),
+            },
+            // A schema that is not taken decides nothing: wrong either way.
+            Err(faults) => Err(format!("the schema: {}", faults.join("; "))),
+        };
+        let right = verdict.is_ok() == *expected && !(verdict.is_err() && with.is_none() && schema.is_err());
+        count.add(*expected, right);
+        if !right {
+            let said = verdict.err().unwrap_or_else(|| "accepted".to_owned());
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            wrong.entry(reason(&test.name)).or_default().push(format!("{} {name}: {said}", test.name));
+        }
     }
 }
 
@@ -167,7 +302,6 @@ fn the_suite_of_the_w3c() {
         println!("skipped: AMTSWEG_XSTS names no folder with the W3C's tests");
         return;
     };
-    let show = std::env::var_os("AMTSWEG_XSTS_SHOW").is_some();
     let mut sets = Vec::new();
     for folder in std::fs::read_dir(&base)
         .unwrap()
@@ -178,79 +312,27 @@ fn the_suite_of_the_w3c() {
         sets.extend(files.filter(|path| path.extension().is_some_and(|e| e == "testSet" || e == "xml")));
     }
     sets.sort();
-    let (mut valid, mut invalid, mut unread, mut refused, mut schemas) =
-        (Count::default(), Count::default(), 0, 0, 0);
+    let (mut all, mut wrong) = (Count::default(), BTreeMap::new());
     for set in sets {
-        let before = (valid.right, valid.all, invalid.right, invalid.all);
-        for test in tests(&set) {
-            schemas += 1;
-            let paths: Vec<String> = test
-                .schemas
-                .iter()
-                .filter_map(|path| Some(path.canonicalize().ok()?.to_str()?.to_owned()))
-                .collect();
-            let entries: Vec<&str> = paths.iter().map(String::as_str).collect();
-            let schema = compile(&Disk(Mutex::default()), &entries);
-            if let Err(faults) = &schema {
-                refused += 1;
-                if show {
-                    println!("SCHEMA {}: {faults:?}", test.name);
-                }
-            }
-            for (path, expected) in &test.documents {
-                let Some(document) = text(path) else {
-                    unread += 1;
-                    continue;
-                };
-                let more = hints(path, &document, &paths);
-                let whole: Vec<&str> = paths.iter().chain(&more).map(String::as_str).collect();
-                let with =
-                    (!more.is_empty()).then(|| compile(&Disk(Mutex::default()), &whole)).and_then(Result::ok);
-                let verdict = match with.as_ref().map_or(schema.as_ref(), Ok) {
-                    Ok(schema) => {
-                        check(schema, document.as_bytes()).map_err(|refusal| (refusal.code, refusal.reason))
-                    }
-                    // A schema that is not taken decides nothing: wrong either way.
-                    Err(_) => {
-                        let count = if *expected { &mut valid } else { &mut invalid };
-                        count.add(false);
-                        continue;
-                    }
-                };
-                if let Err((code, _)) = &verdict
-                    && *expected
-                    && *code != crate::error::Code::SchemaInvalid
-                {
-                    unread += 1;
-                    continue;
-                }
-                let right = verdict.is_ok() == *expected;
-                let count = if *expected { &mut valid } else { &mut invalid };
-                count.add(right);
-                if show && !right {
-                    println!("{} {} {expected}: {verdict:?}", test.name, path.display());
-                }
-            }
-        }
-        let now = (valid.right, valid.all, invalid.right, invalid.all);
-        println!(
-            "{}: valid {} of {}, invalid {} of {}",
-            set.file_name().unwrap().display(),
-            now.0 - before.0,
-            now.1 - before.1,
-            now.2 - before.2,
-            now.3 - before.3
-        );
+        let mut count = Count::default();
+        tests(&set).iter().for_each(|test| verdicts(test, &mut count, &mut wrong));
+        println!("{}: {count}", set.file_name().unwrap().display());
+        all.plus(&count);
     }
-    let share = |count: &Count| count.right as f64 * 100.0 / count.all.max(1) as f64;
-    println!(
-        "{schemas} schemas, {refused} refused; valid: {} of {} accepted ({:.2} %); invalid: {} of {} refused ({:.2} %); {unread} left out",
-        valid.right,
-        valid.all,
-        share(&valid),
-        invalid.right,
-        invalid.all,
-        share(&invalid)
-    );
-    assert!(share(&valid) >= 97.0 && share(&invalid) >= 97.0);
+    let (mut of_nist, mut counted) = (BTreeMap::new(), Count::default());
+    if base.join("nistData").is_dir() && !base.join("nistMeta/NISTXMLSchemaDatatypes.testSet").is_file() {
+        nist(&base.join("nistData"), &mut of_nist);
+    }
+    of_nist.values().for_each(|test| verdicts(test, &mut counted, &mut wrong));
+    for (reason, cases) in &wrong {
+        println!("{} wrong: {reason}", cases.len());
+        cases.iter().for_each(|case| println!("    {case}"));
+    }
+    assert!(!wrong.contains_key("not explained"));
+    println!("NIST's set: {counted}");
+    println!("all others: {all}");
+    let [valid, invalid] = all.shares();
+    assert!(valid >= 98.0 && invalid >= 98.0);
+    let [valid, invalid] = counted.shares();
+    assert!(of_nist.is_empty() || valid >= 99.0 && invalid >= 99.0);
 }

@@ -4,7 +4,7 @@
 //! is compiled to a small tree of element names; a [`Picker`] walks it while the document passes by,
 //! so an element outside the header costs one comparison. Names are compared with their namespace:
 //! a header element that is qualified where the rule has it unqualified is not found, and the
-//! message is refused. That also covers a fault of the present schema validator.
+//! message is refused.
 
 mod file;
 mod picker;

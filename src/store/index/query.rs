@@ -64,7 +64,7 @@ impl Index {
     pub(crate) fn owner_of_slot(&self, slot: u64) -> Result<Option<MessageId>, IndexFault> {
         guarded(|| {
             let Some(id) = self.db.get(keys::slot_of_key(slot))? else { return Ok(None) };
-            text_id(&id).map(Some).ok_or(IndexFault::Inconsistent("the owner of a key is broken"))
+            keys::unpacked(&id).map(Some).ok_or(IndexFault::Inconsistent("the owner of a key is broken"))
         })
     }
 

@@ -8,6 +8,7 @@ use quick_xml::reader::Reader;
 
 use super::super::types::Scope;
 use super::shape;
+use crate::verify::names;
 
 /// Namespace of schema documents.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
@@ -90,6 +91,7 @@ pub(super) fn read(file: &Arc<str>, octets: &[u8]) -> Result<Node, String> {
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().check_comments = true;
     let mut reading = Reading {
         file,
         text,
@@ -119,6 +121,11 @@ pub(super) fn read(file: &Arc<str>, octets: &[u8]) -> Result<Node, String> {
         return Err(format!("{file}: it is not well-formed: it ends within an element"));
     }
     reading.root.ok_or_else(|| format!("{file}: it has no root element schema"))
+}
+
+/// Whether this is a name, or two with a colon between (Namespaces in XML 1.0, section 4).
+fn qualified_name(text: &str) -> bool {
+    names::scan(text, 0).is_some_and(|name| name.end == text.len())
 }
 
 struct Reading<'r> {
@@ -159,6 +166,11 @@ impl Reading<'_> {
         let (mut written, mut declared) = (Vec::new(), Vec::new());
         for attribute in element.attributes() {
             let attribute = attribute.map_err(|e| self.fault(at, format!("it is not well-formed: {e}")))?;
+            // The reader looks neither at names nor for `<` (XML 1.0, section 3.1; Namespaces in XML 1.0, section 4).
+            if !qualified_name(attribute.key.0) || attribute.value.contains('<') {
+                let what = format!("it is not well-formed: the attribute {} is none", attribute.key.0);
+                return Err(self.fault(at, what));
+            }
             let resolve = |name: &str| {
                 let own =
                     self.entities.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
@@ -173,8 +185,16 @@ impl Reading<'_> {
             }
         }
         let scope = self.scope(declared);
+        if !qualified_name(element.name().0) {
+            return Err(self.fault(at, "it is not well-formed: this is no name of an element"));
+        }
         let (prefix, local) = element.name().0.split_once(':').unwrap_or(("", element.name().0));
         let (local, namespace) = (local.to_owned(), scope.namespace(prefix));
+        let undeclared =
+            |prefix: &str| self.fault(at, format!("no namespace is declared for the prefix {prefix}"));
+        if namespace.is_none() && !prefix.is_empty() {
+            return Err(undeclared(prefix));
+        }
         if namespace != Some(XSD) {
             return Err(
                 self.fault(at, format!("{local} is no element of XML Schema; foreign ones stand in appinfo"))
@@ -188,13 +208,15 @@ impl Reading<'_> {
         for (parts, key, value) in written {
             match parts {
                 None => attributes.push((key.into(), value.into())),
-                Some((prefix, _)) if scope.namespace(prefix) == Some(XSD) => {
-                    return Err(self.fault(
-                        at,
-                        format!("the attribute {key} has no place in a schema; take off its prefix"),
-                    ));
-                }
-                Some(_) => {}
+                Some((prefix, _)) => match scope.namespace(prefix) {
+                    None => return Err(undeclared(prefix)),
+                    Some(XSD) => {
+                        let what =
+                            format!("the attribute {key} has no place in a schema; take off its prefix");
+                        return Err(self.fault(at, what));
+                    }
+                    Some(_) => {}
+                },
             }
         }
         let node = Node {

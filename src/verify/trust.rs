@@ -12,6 +12,7 @@
 //! never outlives the lists that it was made with.
 
 mod chain;
+mod issuers;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -235,7 +236,8 @@ impl Trust {
         }
         let others: Vec<CertificateDer<'_>> =
             certificates.iter().enumerate().filter(|(n, _)| *n != number).map(|(_, c)| c.clone()).collect();
-        let (path_until, notes) = chain::Chain::new(self, leaf, &others, seconds)?.check()?;
+        let above = issuers::above(leaf, &others);
+        let (path_until, notes) = chain::Chain::new(self, leaf, &above, seconds)?.check()?;
         certificate::may_sign(leaf)?;
         let signer = certificate::describe(leaf)?;
         let trusted = Trusted { signer, until: Timestamp(path_until.saturating_mul(1000)), notes };

@@ -2,6 +2,7 @@
 //! code, memory stays within invariant 10, and the gateway goes on working.
 
 mod corpus;
+mod linear;
 
 use std::time::{Duration, Instant};
 

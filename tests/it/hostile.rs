@@ -2,7 +2,6 @@
 //! code, memory stays within invariant 10, and the gateway goes on working.
 
 mod corpus;
-mod linear;
 
 use std::time::{Duration, Instant};
 

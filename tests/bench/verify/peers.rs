@@ -27,10 +27,12 @@ pub struct Peers {
 impl Peers {
     /// Compiles the helper programs into a folder.
     pub fn new(folder: &Path) -> Self {
-        let peers =
-            Self { xmlsec: compiled(folder), java: java(folder), python: python() };
+        let peers = Self { xmlsec: compiled(folder), java: java(folder), python: python() };
         let missing = [
-            (peers.xmlsec.is_none(), "libxmlsec1: cc, pkg-config and its headers (libxmlsec1-dev, libxml2-dev)"),
+            (
+                peers.xmlsec.is_none(),
+                "libxmlsec1: cc, pkg-config and its headers (libxmlsec1-dev, libxml2-dev)",
+            ),
             (peers.java.is_none(), "the JDK: javac"),
             (peers.python.is_none(), "signxml: an interpreter in AMTSWEG_PYTHON that has it"),
         ];
@@ -41,7 +43,13 @@ impl Peers {
     }
 
     /// The times for a document of which many copies are verified, in the order of [`NAMES`].
-    pub fn measure(&self, signed: &Path, schema: &Path, anchor: &Path, copies: usize) -> [Option<Duration>; 4] {
+    pub fn measure(
+        &self,
+        signed: &Path,
+        schema: &Path,
+        anchor: &Path,
+        copies: usize,
+    ) -> [Option<Duration>; 4] {
         let xmlsec = self.xmlsec.as_ref().map(Command::new);
         let java = self.java.as_ref().map(|classes| {
             let mut java = Command::new("java");
@@ -70,7 +78,7 @@ impl Peers {
 }
 
 fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/verify/peers").join(name)
 }
 
 fn compiled(folder: &Path) -> Option<PathBuf> {

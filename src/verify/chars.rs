@@ -3,26 +3,34 @@
 
 use std::borrow::Cow;
 
-/// A look at octets.
-struct Look<'o, W> {
-    octets: &'o [u8],
-    work: W,
+/// A loop over octets that the compiler knows how to do many at a time. What does it is always inlined: what is
+/// not is compiled for the least of processors.
+pub(crate) trait Look {
+    /// What is seen.
+    type Seen;
+
+    /// Looks; to be marked `inline(always)`, as all that it calls.
+    fn look(self, octets: &[u8]) -> Self::Seen;
 }
 
-impl<T, W: FnOnce(&[u8]) -> T> pulp::NullaryFnOnce for Look<'_, W> {
-    type Output = T;
+struct Looking<'o, L> {
+    octets: &'o [u8],
+    look: L,
+}
+
+impl<L: Look> pulp::NullaryFnOnce for Looking<'_, L> {
+    type Output = L::Seen;
 
     #[inline(always)]
-    fn call(self) -> T {
-        (self.work)(self.octets)
+    fn call(self) -> L::Seen {
+        self.look.look(self.octets)
     }
 }
 
-/// Does a loop over octets that the compiler knows how to do many at a time, with the widest vectors that the
-/// processor has. `work` is a function that is always inlined, as is all that it calls.
+/// Looks with the widest vectors that the processor has.
 #[inline]
-pub(crate) fn wide<T>(octets: &[u8], work: impl FnOnce(&[u8]) -> T) -> T {
-    pulp::Arch::new().dispatch(Look { octets, work })
+pub(crate) fn wide<L: Look>(octets: &[u8], look: L) -> L::Seen {
+    pulp::Arch::new().dispatch(Looking { octets, look })
 }
 
 /// Takes octets in order.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Code, Location, Refusal};
 
 use super::Limits;
-use super::chars::wide;
+use super::chars::{Look, wide};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -111,7 +111,7 @@ fn foreign_encoding(octets: &[u8]) -> bool {
 fn carriage_returns(octets: &[u8]) -> Result<bool, usize> {
     let (mut from, mut found) = (0, false);
     for chunk in octets.chunks(4096) {
-        let Seen { control, high, carriage_return } = wide(chunk, seen);
+        let Seen { control, high, carriage_return } = wide(chunk, Unusual);
         if control {
             let control = |octet: &u8| *octet < 0x20 && !matches!(octet, b'\t' | b'\n' | b'\r');
             return Err(from + chunk.iter().position(control).unwrap_or_default());
@@ -137,14 +137,20 @@ struct Seen {
     carriage_return: bool,
 }
 
-#[inline(always)]
-fn seen(octets: &[u8]) -> Seen {
-    let (mut control, mut high, mut carriage_return) = (0_u8, 0_u8, 0_u8);
-    for octet in octets {
-        let fine = (*octet >= 0x20) | (*octet == b'\n') | (*octet == b'\r') | (*octet == b'\t');
-        control |= u8::from(!fine);
-        high |= u8::from(*octet == 0xEF);
-        carriage_return |= u8::from(*octet == b'\r');
+struct Unusual;
+
+impl Look for Unusual {
+    type Seen = Seen;
+
+    #[inline(always)]
+    fn look(self, octets: &[u8]) -> Seen {
+        let (mut control, mut high, mut carriage_return) = (0_u8, 0_u8, 0_u8);
+        for octet in octets {
+            let fine = (*octet >= 0x20) | (*octet == b'\n') | (*octet == b'\r') | (*octet == b'\t');
+            control |= u8::from(!fine);
+            high |= u8::from(*octet == 0xEF);
+            carriage_return |= u8::from(*octet == b'\r');
+        }
+        Seen { control: control != 0, high: high != 0, carriage_return: carriage_return != 0 }
     }
-    Seen { control: control != 0, high: high != 0, carriage_return: carriage_return != 0 }
 }

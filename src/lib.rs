@@ -32,5 +32,6 @@ mod xta;
 
 /// Messages are many small allocations on several threads, and the index copies its nodes: the C
 /// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions).
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

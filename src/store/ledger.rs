@@ -7,7 +7,7 @@
 //! damage, and stops the start.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -241,58 +241,80 @@ pub(crate) fn walk(
         if segment.first != sum.last + 1 || segment.previous != sum.head {
             return Err(damaged(&segment.path, 0, format!("frame {} should come next", sum.last + 1)));
         }
-        let end = walk_segment(segment, &mut sum, &mut visit)?;
-        sum.octets += end;
-        if end < segment.len {
-            let expected = sum.last + 1;
-            if at + 1 < segments.len() {
-                return Err(damaged(&segment.path, end, format!("frame {expected} is broken")));
-            }
-            let written = written(&segment.path, end)?.min(segment.len);
-            sum.room = segment.len - written;
-            if written == end {
-                continue;
-            }
-            if let Some(later) = later_frame(segment, end, expected)? {
-                let why = format!("frame {expected} is broken, but was on disk before frame {later}");
-                return Err(damaged(&segment.path, end, why));
-            }
-            sum.torn = written - end;
+        let end = if at + 1 == segments.len() {
+            walk_last(segment, &mut sum, &mut visit)?
+        } else {
+            walk_segment(segment, SEGMENT_HEAD, &mut sum, &mut visit)?
+        };
+        if at + 1 < segments.len() && end < segment.len {
+            return Err(damaged(&segment.path, end, format!("frame {} is broken", sum.last + 1)));
         }
+        sum.octets += end;
     }
     Ok(sum)
 }
 
-/// Where what was written behind `from` ends.
-fn written(path: &Path, from: u64) -> Result<u64, LedgerFault> {
-    let file = File::open(path).map_err(io(path))?;
-    room::written(&file, from).map_err(io(path))
-}
-
-/// Walks one segment to its end or to the first frame that isn't whole; gives that offset.
-fn walk_segment(
+/// Walks the last segment, and says what is behind its last whole frame. A gateway may be writing there: a frame
+/// that was broken when it was read, and that a later one says was on disk, is read again before it counts as damage.
+fn walk_last(
     segment: &Segment,
     sum: &mut Summary,
     visit: &mut impl FnMut(u64, &Digest, &Body, Place) -> Result<(), BodyFault>,
 ) -> Result<u64, LedgerFault> {
     let path = &segment.path;
-    let file = File::open(path).map_err(io(path))?;
-    let mut reader = BufReader::with_capacity(256 << 10, file.take(segment.len));
-    let mut head = [0; SEGMENT_HEAD as usize];
-    reader.read_exact(&mut head).map_err(io(path))?;
-    let mut at = SEGMENT_HEAD;
+    let (mut at, mut broken) = (SEGMENT_HEAD, None);
+    loop {
+        let end = walk_segment(segment, at, sum, visit)?;
+        let expected = sum.last + 1;
+        let file = File::open(path).map_err(io(path))?;
+        let len = file.metadata().map_err(io(path))?.len().min(segment.len);
+        let written = room::written(&file, end).map_err(io(path))?.min(len);
+        let later = if written > end { later_frame(path, end, len, expected)? } else { None };
+        match later {
+            None => {
+                sum.torn = written.saturating_sub(end);
+                sum.room = len.saturating_sub(written.max(end));
+                return Ok(end);
+            }
+            Some(later) if broken == Some(end) => {
+                let why = format!("frame {expected} is broken, but was on disk before frame {later}");
+                return Err(damaged(path, end, why));
+            }
+            Some(_) => (at, broken) = (end, Some(end)),
+        }
+    }
+}
+
+/// Walks one segment from a frame on, to its end or to the first frame that isn't whole; gives that offset.
+fn walk_segment(
+    segment: &Segment,
+    from: u64,
+    sum: &mut Summary,
+    visit: &mut impl FnMut(u64, &Digest, &Body, Place) -> Result<(), BodyFault>,
+) -> Result<u64, LedgerFault> {
+    let path = &segment.path;
+    let mut file = File::open(path).map_err(io(path))?;
+    file.seek(SeekFrom::Start(from)).map_err(io(path))?;
+    let mut reader = BufReader::with_capacity(256 << 10, file.take(segment.len.saturating_sub(from)));
+    // Room may be given back while it is read.
+    let mut whole = |octets: &mut [u8]| match reader.read_exact(octets) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map_err(io(path)).map(|()| true),
+    };
+    let mut at = from;
     let mut frame = Vec::new();
     while segment.len - at >= HEADER as u64 {
         frame.resize(HEADER, 0);
-        reader.read_exact(&mut frame).map_err(io(path))?;
+        if !whole(&mut frame)? {
+            break;
+        }
         let Some(head) = frame.first_chunk::<HEADER>().copied() else { break };
         let (len, number) = frame::head(&head);
         if len > MAX_BODY || len as u64 > segment.len - at - HEADER as u64 {
             break;
         }
         frame.resize(HEADER + len, 0);
-        reader.read_exact(&mut frame[HEADER..]).map_err(io(path))?;
-        if !frame::intact(&head, &frame[HEADER..]) {
+        if !whole(&mut frame[HEADER..])? || !frame::intact(&head, &frame[HEADER..]) {
             break;
         }
         let body = Body::read(&frame[HEADER..]).map_err(|f| body_fault(path, at, f))?;
@@ -318,19 +340,19 @@ fn body_fault(path: &Path, offset: u64, fault: BodyFault) -> LedgerFault {
     }
 }
 
-/// An intact frame behind a broken one that proves the broken one had been on disk: only then is
-/// it damage and not a torn write of frames that nobody was told about.
-fn later_frame(segment: &Segment, from: u64, expected: u64) -> Result<Option<u64>, LedgerFault> {
-    let path = &segment.path;
+/// An intact frame behind the broken one at `from` that proves that this one, `expected`, had been on disk: only then
+/// is it damage and not a torn write of frames that nobody was told about. The segment's octets end at `until`.
+fn later_frame(path: &Path, from: u64, until: u64, expected: u64) -> Result<Option<u64>, LedgerFault> {
     let file = File::open(path).map_err(io(path))?;
-    let mut rest = vec![0; usize::try_from(segment.len - from).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut rest, from).map_err(io(path))?;
+    let mut rest = vec![0; usize::try_from(until.saturating_sub(from)).unwrap_or(usize::MAX)];
+    let read = tail::read_full(&file, &mut rest, from).map_err(io(path))?;
+    rest.truncate(read);
     for at in 1..rest.len().saturating_sub(HEADER) {
         let tail = &rest[at..];
         let Some(head) = tail.first_chunk::<HEADER>() else { break };
         let (len, number) = frame::head(head);
         // A number far beyond can't be a frame of this segment: no need to look closer.
-        if number <= expected || number - expected > segment.len || len > MAX_BODY {
+        if number <= expected || number - expected > until || len > MAX_BODY {
             continue;
         }
         let Some(body) = tail.get(HEADER..HEADER + len) else { continue };

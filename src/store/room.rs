@@ -72,7 +72,11 @@ pub(crate) fn written(file: &File, from: u64) -> std::io::Result<u64> {
         let begin = end.saturating_sub(CHUNK as u64).max(from);
         let part = usize::try_from(end - begin).unwrap_or(CHUNK).min(CHUNK);
         let Some(octets) = chunk.get_mut(..part) else { break };
-        file.read_exact_at(octets, begin)?;
+        match file.read_exact_at(octets, begin) {
+            // Room was given back meanwhile.
+            Err(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => return written(file, from),
+            read => read?,
+        }
         if let Some(at) = octets.iter().rposition(|octet| *octet != 0) {
             return Ok(begin + at as u64 + 1);
         }

@@ -13,4 +13,6 @@ mod pruned;
 mod records;
 mod sealed;
 mod sealed_keeping;
+mod secret;
 mod upgrade;
+mod walking;

@@ -9,7 +9,7 @@ mod catalog;
 mod codes;
 mod listing;
 #[cfg(test)]
-mod memory;
+pub(in crate::verify) mod memory;
 #[cfg(test)]
 mod mutations;
 mod set;

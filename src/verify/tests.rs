@@ -66,6 +66,7 @@ mod attacks;
 mod canonical;
 mod filters;
 mod markup;
+mod memory;
 mod named;
 mod order;
 mod parameters;

@@ -1,5 +1,6 @@
 //! Backups beside a store that accepts, erases, moves and forgets all the while: every generation is whole.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -7,12 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::fixture::*;
-use super::sealed::{accepted_whole_small, closed, master, with};
+use super::secret::{accepted_whole_small, closed, master, with};
 use crate::backup::{self, BackupFault, Keeper, Watch};
 use crate::domain::Timestamp;
 use crate::domain::record::ContentPlace;
 use crate::observe::Metrics;
 use crate::store::{LedgerPort, ReadingKeys, Retention, Settings, Store, ledger, read_all};
+
+/// Linux's number: opening doesn't wait for the other end of a pipe.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// With small segments, and most contents in files of their own.
 fn small(folder: &Path, sealed: bool) -> Settings {
@@ -133,10 +137,19 @@ async fn a_backup_that_is_told_to_stop_leaves_nothing() {
     let keeper = Arc::new(Keeper::new(data, to.clone(), Arc::clone(&store) as Arc<dyn LedgerPort>));
     keeper.begin("somebody", true).unwrap();
     assert!(matches!(keeper.begin("somebody else", true), Err(BackupFault::Busy(_))));
-    eventually(|| keeper.state().running.is_some_and(|(.., progress)| progress.files >= 2)).await;
+    // Without waiting, the other end can be opened once somebody reads.
+    let mut writing = std::fs::File::options();
+    writing.write(true).custom_flags(O_NONBLOCK);
+    let mut other_end = None;
+    eventually(|| {
+        other_end = writing.open(&pipe).ok();
+        other_end.is_some()
+    })
+    .await;
+    assert!(keeper.state().running.is_some_and(|(.., progress)| progress.files >= 2));
     assert!(!keeper.stop(), "it is held up");
-    // The other end is there, and gone: it goes on, and finds that it is to stop.
-    drop(std::fs::File::options().write(true).open(&pipe).unwrap());
+    // The other end is gone: it goes on, and finds that it is to stop.
+    drop(other_end);
     eventually(|| keeper.stop()).await;
     let last = keeper.state().last.unwrap();
     assert!(last.made.unwrap_err().contains("stopped") && last.by == "somebody");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::fixture::*;
-use super::sealed::{
+use super::secret::{
     accepted_whole, accepted_whole_small, closed, lasting, many, master, readable, sealed, with,
 };
 use crate::backup::{self, BackupFault, Watch};

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::fixture::*;
 use super::proof::{Key, lines};
-use super::sealed::{control, with};
+use super::secret::{control, with};
 use crate::domain::delivery::step;
 use crate::domain::{Action, ContentRef, Record, RemoteName, Terms, Timestamp};
 use crate::observe::Metrics;

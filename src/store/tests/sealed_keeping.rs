@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::*;
-use super::sealed::{accepted_whole, closed, control, lasting, readable, secrets, told, with};
+use super::secret::{accepted_whole, closed, control, lasting, readable, secrets, told, with};
 use crate::domain::{Record, Timestamp};
 use crate::observe::Metrics;
 use crate::store::{ReadPort, Retention, Settings, Store, StoreError, read_all};

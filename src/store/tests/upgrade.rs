@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::fixture::*;
 use super::older::{CERTIFICATE, files, made, opened, small, sound};
-use super::sealed::master;
+use super::secret::master;
 use crate::backup::{self, BackupFault, Watch};
 use crate::domain::Timestamp;
 use crate::observe::Metrics;

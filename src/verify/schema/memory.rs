@@ -28,6 +28,26 @@ fn peak() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Forgets the peak so far. The resident set now, in KiB.
+fn reset() -> usize {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    peak()
+}
+
+/// A test of this program in a process of its own that gives memory back at once: what it printed that speaks of KiB.
+pub(in crate::verify) fn alone(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> String {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, value)
+        .env("MALLOC_MMAP_THRESHOLD_", "65536")
+        .env("MALLOC_TRIM_THRESHOLD_", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().find(|line| line.contains("KiB")).expect("the test ran").to_owned()
+}
+
 fn document(case: &str) -> String {
     let author = samples::portal("a:b").unwrap();
     let base = samples::applications(1, &author, &samples::pairs(), crate::domain::Timestamp(0)).remove(0);
@@ -69,8 +89,7 @@ fn one_case() {
     let Ok(case) = std::env::var(CASE) else { return };
     let schemas = Schemas::load(&[]).unwrap();
     let document = document(&case);
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let before = peak();
+    let before = reset();
     let start = std::time::Instant::now();
     let verdict = schemas.check(document.as_bytes(), NS).map_err(|refusal| (refusal.code, refusal.location));
     let (size, grown) = (document.len() / 1024, peak().saturating_sub(before));
@@ -82,15 +101,6 @@ fn one_case() {
 #[test]
 fn costs_at_most_three_times_the_document_more() {
     for case in CASES {
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "verify::schema::memory::one_case", "--nocapture"])
-            .env(CASE, case)
-            .env("MALLOC_MMAP_THRESHOLD_", "65536")
-            .env("MALLOC_TRIM_THRESHOLD_", "0")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        println!("{}", said.lines().find(|l| l.contains("KiB")).unwrap_or_default());
-        assert!(output.status.success(), "{case}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        println!("{}", alone("verify::schema::memory::one_case", CASE, case));
     }
 }

@@ -9,7 +9,7 @@ mod catalog;
 mod codes;
 mod listing;
 #[cfg(test)]
-pub(in crate::verify) mod memory;
+mod memory;
 #[cfg(test)]
 mod mutations;
 mod set;

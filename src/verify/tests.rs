@@ -37,6 +37,20 @@ impl World {
     }
 }
 
+/// A test of this program in a process of its own that gives memory back at once: what it printed that speaks of KiB.
+pub(super) fn alone(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> String {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, value)
+        .env("MALLOC_MMAP_THRESHOLD_", "65536")
+        .env("MALLOC_TRIM_THRESHOLD_", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().find(|line| line.contains("KiB")).expect("the test ran").to_owned()
+}
+
 const SAMPLE: &str = "\u{FEFF}<?xml version='1.0' encoding='utf-8' ?>\r\n<!-- vor --><?pi  a b ?>\n\
     <a:root xmlns:a='urn:a' xmlns='urn:d' xmlns:unused=\"urn:u\" z='1' a:b='&#13;\t\"&quot;' b = 'x>' xml:lang='de'>\r\n \
     text &amp; &lt;&#x20AC;&#13;<![CDATA[<&>]]><b xmlns=''><c/><a:d xmlns:a='urn:a2' a:x=''/></b >\

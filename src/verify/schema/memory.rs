@@ -6,6 +6,7 @@
 use super::tests::NS;
 use super::*;
 use crate::antrag::{Application, Content, samples};
+use crate::verify::tests::alone;
 
 const CASE: &str = "AMTSWEG_MEMORY_CASE";
 const CASES: &[&str] = &[
@@ -32,20 +33,6 @@ fn peak() -> usize {
 fn reset() -> usize {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     peak()
-}
-
-/// A test of this program in a process of its own that gives memory back at once: what it printed that speaks of KiB.
-pub(in crate::verify) fn alone(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> String {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(variable, value)
-        .env("MALLOC_MMAP_THRESHOLD_", "65536")
-        .env("MALLOC_TRIM_THRESHOLD_", "0")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said.lines().find(|line| line.contains("KiB")).expect("the test ran").to_owned()
 }
 
 fn document(case: &str) -> String {

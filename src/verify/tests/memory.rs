@@ -10,11 +10,10 @@ use bytes::Bytes;
 use peak_alloc::PeakAlloc;
 
 use super::whole::{Whole, application};
-use super::{Limits, NOW};
+use super::{Limits, NOW, alone};
 use crate::antrag::{Application, Content};
 use crate::verify::header::Rules;
 use crate::verify::schema::Schemas;
-use crate::verify::schema::memory::alone;
 use crate::verify::trust::Trust;
 use crate::verify::{Came, Settings, Verifier};
 

@@ -131,7 +131,7 @@ pub struct Limits {
     pub depth: usize,
     /// Attributes of one element, namespace declarations included.
     pub attributes: usize,
-    /// Octets of one name.
+    /// Octets of one name; a namespace's may have four times as many.
     pub name: usize,
     /// Namespace declarations in scope at once.
     pub namespaces: usize,

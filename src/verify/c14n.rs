@@ -16,13 +16,26 @@ use super::walk::{Node, Walk};
 pub(crate) struct Hasher {
     context: digest::Context,
     buffer: Vec<u8>,
+    /// Octets that have left the buffer.
+    hashed: usize,
 }
 
 const BUFFER: usize = 8 * 1024;
 
+/// Octets of canonical form that a document of so many may have. Exclusive canonicalisation writes a namespace again
+/// at each element that uses it without its parent, so the canonical form of a hostile document is as long as the
+/// square of its own length. References and quotes make an honest one six times as long at the most.
+pub(crate) fn bound(document: usize) -> usize {
+    document.saturating_mul(8).saturating_add(64 << 10)
+}
+
 impl Hasher {
     pub(crate) fn new(hash: Hash) -> Self {
-        Self { context: digest::Context::new(hash.algorithm()), buffer: Vec::with_capacity(BUFFER) }
+        Self {
+            context: digest::Context::new(hash.algorithm()),
+            buffer: Vec::with_capacity(BUFFER),
+            hashed: 0,
+        }
     }
 
     pub(crate) fn finish(mut self) -> digest::Digest {
@@ -36,13 +49,20 @@ impl Out for Hasher {
     fn put(&mut self, octets: &[u8]) {
         if self.buffer.len() + octets.len() > BUFFER {
             self.context.update(&self.buffer);
+            self.hashed += self.buffer.len();
             self.buffer.clear();
             if octets.len() >= BUFFER / 2 {
                 self.context.update(octets);
+                self.hashed += octets.len();
                 return;
             }
         }
         self.buffer.extend_from_slice(octets);
+    }
+
+    #[inline]
+    fn taken(&self) -> usize {
+        self.hashed + self.buffer.len()
     }
 }
 
@@ -100,6 +120,12 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
             marks: Vec::with_capacity(32),
             candidates: Vec::with_capacity(16),
         }
+    }
+
+    /// Whether more was written than `most` octets.
+    #[inline]
+    pub(crate) fn exceeds(&self, most: usize) -> bool {
+        self.out.taken() > most
     }
 
     /// What was written.
@@ -233,9 +259,17 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
                 self.candidates.push(attribute.binding);
             }
         }
-        if !self.prefixes.is_empty() && (apex || walk.mark() < walk.namespaces.len()) {
+        if self.prefixes.is_empty() {
+        } else if apex {
             let listed = self.prefixes.iter().filter_map(|prefix| walk.namespaces.resolve(prefix));
             self.candidates.extend(listed);
+        } else {
+            // What others declare was written where they do.
+            let own = walk.mark()..walk.namespaces.len();
+            let listed = |number: &usize| {
+                self.prefixes.iter().any(|prefix| prefix == walk.namespaces.get(*number).prefix)
+            };
+            self.candidates.extend(own.filter(listed));
         }
     }
 
@@ -269,9 +303,8 @@ fn needed(rendered: &[usize], namespaces: &Namespaces<'_>, number: usize) -> boo
         if *written == number {
             return false;
         }
-        let other = namespaces.get(*written);
-        if other.prefix == binding.prefix {
-            return other.uri != binding.uri;
+        if namespaces.same_prefix(*written, number) {
+            return namespaces.uri(*written) != binding.uri;
         }
     }
     !(binding.prefix.is_empty() && binding.uri.is_empty()) && binding.prefix != "xml"

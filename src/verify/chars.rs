@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use super::names;
+
 /// A loop over octets that the compiler knows how to do many at a time. What does it is always inlined: what is
 /// not is compiled for the least of processors.
 pub(crate) trait Look {
@@ -37,15 +39,26 @@ pub(crate) fn wide<L: Look>(octets: &[u8], look: L) -> L::Seen {
 pub(crate) trait Out {
     /// Takes the next octets.
     fn put(&mut self, octets: &[u8]);
+
+    /// How many it has taken.
+    fn taken(&self) -> usize;
 }
 
 impl Out for Vec<u8> {
     fn put(&mut self, octets: &[u8]) {
         self.extend_from_slice(octets);
     }
+
+    fn taken(&self) -> usize {
+        self.len()
+    }
 }
 
 impl Out for String {
+    fn taken(&self) -> usize {
+        self.len()
+    }
+
     fn put(&mut self, octets: &[u8]) {
         // Only whole characters are ever put.
         self.push_str(&String::from_utf8_lossy(octets));
@@ -160,17 +173,22 @@ pub(crate) fn put_attribute(out: &mut impl Out, raw: &str) {
 
 /// Writes an already normalised attribute value canonically.
 pub(crate) fn put_attribute_value(out: &mut impl Out, value: &str) {
-    for c in value.chars() {
-        match c {
-            '\t' => out.put(b"&#x9;"),
-            '\n' => out.put(b"&#xA;"),
-            '\r' => out.put(b"&#xD;"),
-            '&' => out.put(b"&amp;"),
-            '<' => out.put(b"&lt;"),
-            '"' => out.put(b"&quot;"),
-            c => put_char(out, c),
+    let special = |octet: &u8| names::class(*octet) & (names::SPECIAL | names::LESS) != 0;
+    let mut rest = value.as_bytes();
+    while let Some(at) = rest.iter().position(special) {
+        let (before, after) = rest.split_at(at);
+        out.put(before);
+        match after.first() {
+            Some(b'\t') => out.put(b"&#x9;"),
+            Some(b'\n') => out.put(b"&#xA;"),
+            Some(b'\r') => out.put(b"&#xD;"),
+            Some(b'&') => out.put(b"&amp;"),
+            Some(b'<') => out.put(b"&lt;"),
+            _ => out.put(b"&quot;"),
         }
+        rest = after.get(1..).unwrap_or_default();
     }
+    out.put(rest);
 }
 
 fn put_attribute_literal(out: &mut impl Out, text: &str) {

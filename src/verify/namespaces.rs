@@ -22,7 +22,26 @@ pub(crate) struct Binding<'d> {
     pub(crate) prefix: &'d str,
     /// The namespace.
     pub(crate) uri: Cow<'d, str>,
+    /// The first octets of the prefix ([`head`]).
+    head: u64,
     serial: u64,
+}
+
+impl Binding<'_> {
+    /// Whether it is of this prefix, whose [`head`] is at hand: most are told apart, or known, by that alone.
+    #[inline]
+    fn is_of(&self, prefix: &str, head: u64) -> bool {
+        self.head == head && (prefix.len() < 8 || self.prefix == prefix)
+    }
+}
+
+/// The first eight octets; no name has an octet 0.
+#[inline]
+fn head(prefix: &str) -> u64 {
+    match prefix.as_bytes() {
+        [a, b, c, d, e, f, g, h, ..] => u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+        few => few.iter().fold(0, |head, octet| head << 8 | u64::from(*octet)),
+    }
 }
 
 /// The stack of bindings in scope. A binding's number stays good as long as it is in scope.
@@ -40,8 +59,8 @@ impl<'d> Namespaces<'d> {
     /// With nothing but `xml` bound.
     pub(crate) fn new() -> Self {
         let mut bindings = Vec::with_capacity(16);
-        bindings.push(Binding { prefix: "", uri: Cow::Borrowed(""), serial: 0 });
-        bindings.push(Binding { prefix: "xml", uri: Cow::Borrowed(XML), serial: 1 });
+        bindings.push(Binding { prefix: "", uri: Cow::Borrowed(""), head: 0, serial: 0 });
+        bindings.push(Binding { prefix: "xml", uri: Cow::Borrowed(XML), head: head("xml"), serial: 1 });
         Self { bindings, next: 2 }
     }
 
@@ -80,7 +99,20 @@ impl<'d> Namespaces<'d> {
     /// The binding of `prefix`.
     #[inline]
     pub(crate) fn resolve(&self, prefix: &str) -> Option<usize> {
-        self.bindings.iter().rposition(|binding| binding.prefix == prefix)
+        let head = head(prefix);
+        self.bindings.iter().rposition(|binding| binding.is_of(prefix, head))
+    }
+
+    /// Whether two bindings are of one prefix.
+    #[inline]
+    pub(crate) fn same_prefix(&self, one: usize, other: usize) -> bool {
+        let other = self.get(other);
+        self.get(one).is_of(other.prefix, other.head)
+    }
+
+    /// The bindings from number `mark` on.
+    pub(crate) fn since(&self, mark: usize) -> &[Binding<'d>] {
+        self.bindings.get(mark..).unwrap_or_default()
     }
 
     /// Declares a prefix after the rules of section 3 and 5 and the rule of Canonical XML 1.0
@@ -104,7 +136,7 @@ impl<'d> Namespaces<'d> {
         if !uri.is_empty() && !is_absolute(&uri) {
             return Err("a namespace must be an absolute URI to be signed; write one with a scheme");
         }
-        self.bindings.push(Binding { prefix, uri, serial: self.next });
+        self.bindings.push(Binding { prefix, uri, head: head(prefix), serial: self.next });
         self.next += 1;
         Ok(())
     }

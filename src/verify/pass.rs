@@ -10,7 +10,7 @@ use crate::error::{Code, Refusal};
 
 use super::Limits;
 use super::algorithms::{DSIG, Plan};
-use super::c14n::{Canonicaliser, Hasher, Inherited};
+use super::c14n::{self, Canonicaliser, Hasher, Inherited};
 use super::document::Document;
 use super::header::{Picker, Rules};
 use super::namespaces::{Namespaces, XML_BINDING, XSI};
@@ -109,6 +109,7 @@ pub(crate) fn pass<'d, 'r>(
 ) -> Result<Passed<'d, 'r>, Refusal> {
     let mut walk = Walk::new(document, limits)?;
     let plan = ask.plan;
+    let bound = c14n::bound(document.text.len());
     let mut pass = Pass {
         ask,
         picker: None,
@@ -128,6 +129,13 @@ pub(crate) fn pass<'d, 'r>(
         match walk.step()? {
             Node::Eof => break,
             node => pass.node(&walk, node),
+        }
+        if pass.canonical.as_ref().is_some_and(|canonical| canonical.exceeds(bound)) {
+            return Err(walk.refuse(
+                Code::OverLimit,
+                "the document's canonical form is more than eight times as long as itself: namespaces that elements \
+                 use and their parents do not are written again and again; declare them where they are used",
+            ));
         }
     }
     let digest = pass.canonical.map(|canonical| canonical.into_inner().finish());

@@ -147,8 +147,16 @@ fn canonical(
         Walk::fragment(document, limits, found.range.clone(), found.namespaces.clone(), String::new());
     let inherited: Vec<_> = root.inherited.iter().filter(|a| inherits(method, a)).cloned().collect();
     let (mut inside, mut object) = (false, false);
+    // A part of the document; the same document's namespaces may make it longer (see `c14n::bound`).
+    let most = document.text.len().saturating_add(64 << 10);
     loop {
         let node = walk.next()?;
+        if canonical.exceeds(most) {
+            let reason = format!(
+                "the canonical form of {local} is longer than the document; use fewer namespaces in it"
+            );
+            return Err(walk.refuse(Code::OverLimit, reason));
+        }
         if node == Node::Start && walk.depth() == 2 {
             object = walk.is(DSIG, "Object");
         }

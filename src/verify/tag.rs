@@ -174,6 +174,10 @@ impl<'d> Walk<'d> {
             Ok(uri) => uri,
             Err(bad) => return Err(self.bad_reference(bad)),
         };
+        let most = self.limits.name.saturating_mul(4);
+        if uri.len() > most {
+            return Err(self.over_limit("octets in a namespace", most));
+        }
         match self.namespaces.declare(declared, uri) {
             Ok(()) => Ok(()),
             Err(rule) => Err(self.refuse(Code::NotWellFormed, rule)),

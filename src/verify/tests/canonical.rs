@@ -4,7 +4,11 @@ use super::super::Limits;
 use super::super::c14n::{Canonicaliser, Inherited, inherits};
 use super::super::document::Document;
 use super::super::sign::Canonicalisation::{self, Exclusive, Inclusive, Inclusive11, InclusiveWithComments};
+use super::super::sign::Profile;
+use super::super::testkit::Key;
 use super::super::walk::{Node, Walk};
+use super::World;
+use crate::error::Code;
 
 fn canonical(document: &str, method: Canonicalisation, prefixes: &[&str]) -> String {
     let limits = Limits::default();
@@ -141,4 +145,29 @@ fn an_apex_takes_over_its_context() {
         "<t xmlns=\"urn:d\" xmlns:p=\"urn:q\" xml:base=\"v&quot;\" xml:lang=\"v&quot;\">x</t>"
     );
     assert_eq!(subset(document, "t", Exclusive, &under(Exclusive), &[]), "<t xmlns=\"urn:d\">x</t>");
+}
+
+#[test]
+fn a_canonical_form_that_grows_with_the_square_of_its_document_is_refused() {
+    let world = World::new(Key::P256);
+    let document = |elements: usize| {
+        let namespace = "u".repeat(1000);
+        format!("<x:a xmlns:x='urn:x' xmlns:p='urn:{namespace}'>{}</x:a>", "<p:b/>".repeat(elements))
+    };
+    let sign = |elements, canonicalisation| {
+        let profile = Profile { canonicalisation, ..Profile::default() };
+        world.signer.sign(document(elements).as_bytes(), profile)
+    };
+    // Sixty times as long is nothing to a small document.
+    let small = sign(60, Canonicalisation::Exclusive).unwrap();
+    assert_eq!(world.code(&small), None);
+    let refused = sign(300, Canonicalisation::Exclusive).unwrap_err().to_string();
+    assert!(refused.contains("eight times"), "{refused}");
+    // Inclusive canonicalisation writes each declaration once.
+    let inclusive = sign(300, Canonicalisation::Inclusive).unwrap();
+    assert_eq!(world.code(&inclusive), None);
+    let inclusive = String::from_utf8(inclusive).unwrap();
+    let exclusive = inclusive.replace(Canonicalisation::Inclusive.uri(), Canonicalisation::Exclusive.uri());
+    assert_ne!(exclusive, inclusive);
+    assert_eq!(world.code(&exclusive), Some(Code::OverLimit));
 }

@@ -18,7 +18,7 @@ use super::types::{Scope, SimpleType};
 use super::wildcard::Process;
 use crate::error::Refusal;
 use crate::verify::names as chars;
-use crate::verify::namespaces::Namespaces;
+use crate::verify::namespaces::{Binding, Namespaces};
 use crate::verify::{Node, Walk};
 use identity::Tables;
 use ids::Ids;
@@ -31,12 +31,13 @@ const REMEMBERED: usize = 16;
 /// Names that are remembered.
 const NAMES: usize = 64;
 
-/// The prefixes in scope in a document.
-struct InScope<'a, 'd>(&'a Namespaces<'d>);
+/// The prefixes in scope in a document: an element's own that has ended, and those around it.
+struct InScope<'a, 'd>(&'a [Binding<'d>], &'a Namespaces<'d>);
 
 impl Scope for InScope<'_, '_> {
     fn namespace(&self, prefix: &str) -> Option<&str> {
-        self.0.resolve(prefix).map(|binding| self.0.uri(binding))
+        let own = self.0.iter().find(|binding| binding.prefix == prefix);
+        own.map(|binding| &*binding.uri).or_else(|| self.1.resolve(prefix).map(|binding| self.1.uri(binding)))
     }
 }
 
@@ -61,8 +62,8 @@ pub(crate) struct Run<'s, 'd> {
     frames: Vec<Frame>,
     counters: Vec<u32>,
     text: Text<'d>,
-    /// Prefixes for a value that is a qualified name: at its end they are out of scope.
-    prefixes: Option<Namespaces<'d>>,
+    /// What the element declares whose value is a qualified name: at its end that is out of scope.
+    prefixes: Vec<Binding<'d>>,
     /// Open elements at which a wildcard says not to look.
     skipped: usize,
     /// By binding, with its serial number.
@@ -85,7 +86,7 @@ impl<'s, 'd> Run<'s, 'd> {
             frames: Vec::with_capacity(32),
             counters: Vec::with_capacity(32),
             text: Text::default(),
-            prefixes: None,
+            prefixes: Vec::new(),
             skipped: 0,
             namespaces: [(0, Ns::NONE); REMEMBERED],
             names: [Name::UNKNOWN; NAMES],
@@ -208,7 +209,8 @@ impl<'s, 'd> Run<'s, 'd> {
         self.counters.resize(counters + needed, 0);
         self.text.clear();
         if self.simple(kind).is_some_and(SimpleType::has_names) {
-            self.prefixes = Some(walk.namespaces.clone());
+            self.prefixes.clear();
+            self.prefixes.extend_from_slice(walk.namespaces.since(walk.mark()));
         }
         self.frames.push(Frame {
             element,

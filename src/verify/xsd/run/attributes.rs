@@ -44,7 +44,7 @@ impl<'d> Run<'_, 'd> {
             {
                 // A field of any name finds them as well.
                 if self.tables.wants_attributes()
-                    && let Ok(value) = kind.value(&attribute.value(), &InScope(&walk.namespaces))
+                    && let Ok(value) = kind.value(&attribute.value(), &InScope(&[], &walk.namespaces))
                 {
                     self.tables.attribute(namespace, name, value, false);
                 }
@@ -108,7 +108,7 @@ impl<'d> Run<'_, 'd> {
             owned = written.value();
             &*owned
         };
-        let scope = InScope(&walk.namespaces);
+        let scope = InScope(&[], &walk.namespaces);
         let refuse = |what: String| {
             let local: String = written.local.chars().take(120).collect();
             fault::at_start(
@@ -145,8 +145,11 @@ impl<'d> Run<'_, 'd> {
             Some(Type::Complex(complex)) => &complex.attributes.uses[..],
             _ => &[],
         };
-        let names: Vec<&str> =
-            names.iter().take(12).map(|found| self.schema.names.local(found.attribute.name)).collect();
+        let mut names: Vec<&str> =
+            names.iter().map(|found| self.schema.names.local(found.attribute.name)).collect();
+        // As people look for them, and the same however the schema's files are ordered.
+        names.sort_unstable();
+        names.truncate(12);
         let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         fault::at_start(
             walk,
@@ -163,10 +166,9 @@ impl<'d> Run<'_, 'd> {
                 names.name(namespace, attribute.local) == name
             })
         };
-        let missing = self.complex(kind).and_then(|complex| {
-            complex.attributes.uses.iter().find(|found| found.required && !there(found.attribute.name))
-        });
-        let local = missing.map_or("", |found| names.local(found.attribute.name));
+        let uses = self.complex(kind).map_or(&[][..], |complex| &complex.attributes.uses[..]);
+        let missing = uses.iter().filter(|found| found.required && !there(found.attribute.name));
+        let local = missing.map(|found| names.local(found.attribute.name)).min().unwrap_or_default();
         fault::at_start(walk, &format!("the attribute {local} is missing, which the schema requires"))
     }
 }

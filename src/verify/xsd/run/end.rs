@@ -53,8 +53,8 @@ impl<'s, 'd> Run<'s, 'd> {
             Some(given) if written.is_empty() => &given.text,
             _ => written,
         };
-        let prefixes = self.prefixes.take_if(|_| kind.has_names());
-        let scope = InScope(prefixes.as_ref().unwrap_or(&walk.namespaces));
+        let own = if kind.has_names() { &self.prefixes[..] } else { &[] };
+        let scope = InScope(own, &walk.namespaces);
         kind.check(text, &scope)
             .map_err(|fault| refuse(format!("the value is not as the schema asks: {fault}")))?;
         let wanted = self.tables.wants_value();

@@ -114,8 +114,10 @@ impl Run<'_, '_> {
             Content::All(group) => (group.expected(counters), false),
             _ => return String::new(),
         };
-        let mut shown: Vec<&str> =
-            names.iter().take(MAX_EXPECTED).map(|name| self.schema.names.local(*name)).collect();
+        let mut shown: Vec<&str> = names.iter().map(|name| self.schema.names.local(*name)).collect();
+        // The same however the schema's files are ordered.
+        shown.sort_unstable();
+        shown.truncate(MAX_EXPECTED);
         if names.len() > MAX_EXPECTED {
             shown.push("or others");
         }

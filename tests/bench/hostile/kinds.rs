@@ -82,7 +82,12 @@ impl Kind {
         Self { signing: Signing::Changed(change), verdict, ..self }
     }
 
-    fn refused(self, verdict: &'static str) -> Self {
+    /// Over a bound, so that our own signer does not sign it either.
+    fn over(self) -> Self {
+        Self { signing: Signing::Borrowed, verdict: "AW-0103", ..self }
+    }
+
+    fn said(self, verdict: &'static str) -> Self {
         Self { verdict, ..self }
     }
 }
@@ -194,8 +199,9 @@ fn namespaces() -> Vec<Kind> {
     };
     let outermost = |size: usize| repeated(&declaring(60, 1), size, |_| "<p0:b p1:a=\"\"/>".to_owned());
     let long = |size: usize| repeated(&declaring(1, size / 2), size, |_| "<p0:b/>".to_owned());
+    let longest = |size: usize| repeated(&declaring(1, 1_000), size, |_| "<p0:b/>".to_owned());
     let same = |size: usize| {
-        let uri = format!("urn:{}", "u".repeat(size / 4));
+        let uri = format!("urn:{}", "u".repeat(1_000));
         let start = format!("<x:a xmlns:x=\"urn:x\" xmlns:p=\"{uri}\" xmlns:q=\"{uri}\">");
         repeated(&start, size, |_| "<x:b p:a=\"\" q:b=\"\"/>".to_owned())
     };
@@ -214,12 +220,14 @@ fn namespaces() -> Vec<Kind> {
         Kind::of("a prefix rebound 58 levels deep", rebound),
         Kind::of("a prefix rebound 58 levels deep, inclusive", rebound).inclusive(),
         Kind::of("the outermost of 60 prefixes", outermost),
-        Kind::of("60 prefixes on each element", used),
+        Kind::of("60 prefixes on each element", used).over(),
         Kind::of("60 prefixes on each element, inclusive", used).inclusive(),
-        Kind::of("a namespace of half the octets on each element", long),
-        Kind::of("a namespace of half the octets, inclusive", long).inclusive(),
-        Kind::of("two prefixes for a namespace of a quarter", same).inclusive(),
-        Kind::of("20,000 declarations on one element (raised)", one).raised(),
+        Kind::of("a namespace of half the octets on each element", long).over(),
+        Kind::of("a namespace of 1,000 octets on each element", longest).over(),
+        Kind::of("a namespace of 1,000 octets, inclusive", longest).inclusive(),
+        Kind::of("two prefixes for a namespace of 1,000", same).inclusive(),
+        // Its canonical form is that of the document whose signature it has.
+        Kind::of("20,000 declarations on one element (raised)", one).raised().said("accepted"),
         Kind::of("a list of 60 inclusive prefixes", |size| {
             // The signer lists the prefixes of xsi:type, which nothing else uses.
             let types = many(58, |n| format!("<x:t i:type=\"p{n}:t\"/>"));
@@ -276,13 +284,13 @@ fn signatures() -> Vec<Kind> {
             .changed("AW-0122", certificates),
         Kind::of("the same, a small message", small)
             .changed("AW-0122", certificates),
-        Kind { signing: Signing::Stranger, ..Kind::of("seven CAs of the anchor's name", one) }.refused("AW-0132"),
-        Kind { signing: Signing::Stranger, ..Kind::of("the same CAs, a small message", small) }.refused("AW-0132"),
+        Kind { signing: Signing::Stranger, ..Kind::of("seven CAs of the anchor's name", one) }.said("AW-0132"),
+        Kind { signing: Signing::Stranger, ..Kind::of("the same CAs, a small message", small) }.said("AW-0132"),
         Kind::of("a key name of half the octets", one).changed("accepted", |signed, _| {
             let name = "n".repeat(signed.len());
             signed.replacen("<ds:KeyInfo>", &format!("<ds:KeyInfo><ds:KeyName>{name}</ds:KeyName>"), 1)
         }),
-        Kind::of("elements in KeyInfo", one).changed("AW-0111", |signed, _| {
+        Kind::of("elements in KeyInfo", one).changed("accepted", |signed, _| {
             let value = "<a xmlns=\"u:\"/>".repeat(signed.len() / 20);
             signed.replacen("<ds:KeyInfo>", &format!("<ds:KeyInfo><ds:KeyValue>{value}</ds:KeyValue>"), 1)
         }),
@@ -319,7 +327,7 @@ fn schema() -> Vec<Kind> {
         Kind::own("text by the pattern of DIN 91379, refused at its end", |size| {
             one("din", &format!("{}\u{35F}", "K\u{35F}H".repeat(size / 4)))
         })
-        .refused("AW-0111"),
+        .said("AW-0111"),
         Kind::own("short texts by the pattern", |size| bare(size, |_| "<din>K\u{35F}H</din>".to_owned())),
         Kind::own("short texts by the pattern in pieces", |size| {
             bare(size, |_| "<din>a&#x20;b<!---->c&#x20;</din>".to_owned())

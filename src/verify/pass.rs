@@ -96,6 +96,9 @@ struct Pass<'d, 'r, 'p> {
     doubled_ids: Vec<(String, Refusal)>,
     outer_instruction: Option<Refusal>,
     uncovered: Vec<(String, Refusal)>,
+    /// Octets that the canonical form may have, and whether it has more.
+    most: usize,
+    exceeded: bool,
 }
 
 /// Passes over `document`.
@@ -109,7 +112,6 @@ pub(crate) fn pass<'d, 'r>(
 ) -> Result<Passed<'d, 'r>, Refusal> {
     let mut walk = Walk::new(document, limits)?;
     let plan = ask.plan;
-    let bound = c14n::bound(document.text.len());
     let mut pass = Pass {
         ask,
         picker: None,
@@ -124,13 +126,15 @@ pub(crate) fn pass<'d, 'r>(
         doubled_ids: Vec::new(),
         outer_instruction: None,
         uncovered: Vec::new(),
+        most: c14n::bound(document.text.len()),
+        exceeded: false,
     };
     loop {
         match walk.step()? {
             Node::Eof => break,
             node => pass.node(&walk, node),
         }
-        if pass.canonical.as_ref().is_some_and(|canonical| canonical.exceeds(bound)) {
+        if pass.exceeded {
             return Err(walk.refuse(
                 Code::OverLimit,
                 "the document's canonical form is more than eight times as long as itself: namespaces that elements \
@@ -191,8 +195,11 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
         }
         if let Some(canonical) = &mut self.canonical {
             canonical.node(walk, node);
-            if walk.qualified && node == Node::Start {
-                types(canonical, walk, &mut self.uncovered);
+            if node == Node::Start {
+                self.exceeded = canonical.exceeds(self.most);
+                if walk.qualified {
+                    types(canonical, walk, &mut self.uncovered);
+                }
             }
         }
         if let Some(Ok(picker)) = &mut self.picker {

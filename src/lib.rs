@@ -31,7 +31,8 @@ mod xml;
 mod xta;
 
 /// Messages are many small allocations on several threads, and the index copies its nodes: the C
-/// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions).
+/// library's allocator took half the time of a rebuild (ARCHITECTURE.md, decisions). Unit tests have one that counts
+/// (`verify/tests/memory`).
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

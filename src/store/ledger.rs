@@ -241,12 +241,13 @@ pub(crate) fn walk(
         if segment.first != sum.last + 1 || segment.previous != sum.head {
             return Err(damaged(&segment.path, 0, format!("frame {} should come next", sum.last + 1)));
         }
-        let end = if at + 1 == segments.len() {
+        let last = at + 1 == segments.len();
+        let end = if last {
             walk_last(segment, &mut sum, &mut visit)?
         } else {
             walk_segment(segment, SEGMENT_HEAD, &mut sum, &mut visit)?
         };
-        if at + 1 < segments.len() && end < segment.len {
+        if !last && end < segment.len {
             return Err(damaged(&segment.path, end, format!("frame {} is broken", sum.last + 1)));
         }
         sum.octets += end;

@@ -22,11 +22,19 @@ pub(crate) struct Hasher {
 
 const BUFFER: usize = 8 * 1024;
 
+/// Octets of canonical form that any document, or part of one, may have beyond its own measure.
+const ALLOWANCE: usize = 64 << 10;
+
 /// Octets of canonical form that a document of so many may have. Exclusive canonicalisation writes a namespace again
 /// at each element that uses it without its parent, so the canonical form of a hostile document is as long as the
 /// square of its own length. References and quotes make an honest one six times as long at the most.
 pub(crate) fn bound(document: usize) -> usize {
-    document.saturating_mul(8).saturating_add(64 << 10)
+    document.saturating_mul(8).saturating_add(ALLOWANCE)
+}
+
+/// The same for a part of its signature, which is kept in memory: as many as the whole document.
+pub(crate) fn bound_of_part(document: usize) -> usize {
+    document.saturating_add(ALLOWANCE)
 }
 
 impl Hasher {
@@ -260,7 +268,9 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
             }
         }
         if self.prefixes.is_empty() {
-        } else if apex {
+            return;
+        }
+        if apex {
             let listed = self.prefixes.iter().filter_map(|prefix| walk.namespaces.resolve(prefix));
             self.candidates.extend(listed);
         } else {

@@ -13,7 +13,7 @@ use crate::error::{Code, Refusal};
 
 use super::Limits;
 use super::algorithms::{DSIG, Plan, SignatureMethod};
-use super::c14n::{Canonicaliser, inherits};
+use super::c14n::{Canonicaliser, bound_of_part, inherits};
 use super::document::Document;
 use super::pass::{Found, Root};
 use super::sign::{Canonicalisation, Hash};
@@ -147,8 +147,7 @@ fn canonical(
         Walk::fragment(document, limits, found.range.clone(), found.namespaces.clone(), String::new());
     let inherited: Vec<_> = root.inherited.iter().filter(|a| inherits(method, a)).cloned().collect();
     let (mut inside, mut object) = (false, false);
-    // A part of the document; the same document's namespaces may make it longer (see `c14n::bound`).
-    let most = document.text.len().saturating_add(64 << 10);
+    let most = bound_of_part(document.text.len());
     loop {
         let node = walk.next()?;
         if canonical.exceeds(most) {

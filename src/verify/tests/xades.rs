@@ -93,6 +93,22 @@ fn the_signed_properties_are_signed_and_belong_to_this_signature() {
     }
 }
 
+/// The document is unchanged and its digest right, so this is reached by whoever has any certificate.
+#[test]
+fn properties_whose_canonical_form_is_longer_than_the_document_are_refused() {
+    let world = World::new(Key::P256);
+    let signed = sign(&world, Profile::default());
+    let end = "</xades:SigningCertificateV2>";
+    let with = |elements: usize| {
+        let (namespace, inside) = ("u".repeat(1000), "<p:b/>".repeat(elements));
+        let role =
+            format!("{end}<xades:SignerRoleV2 xmlns:p=\"urn:{namespace}\">{inside}</xades:SignerRoleV2>");
+        signed.replacen(end, &role, 1)
+    };
+    assert_eq!(world.code(with(30)), Some(Code::SignatureWrong));
+    assert_eq!(world.code(with(300)), Some(Code::OverLimit));
+}
+
 #[test]
 fn the_certificate_that_is_named_must_be_the_signers() {
     // Two certificates for one key: the signature fits both, the properties name one.

@@ -63,7 +63,10 @@ fn bombs() -> Vec<Case> {
     }
     scopes.push_str(&"</a>".repeat(120));
     let name = "a".repeat(1 << 20);
+    let again = format!("<a xmlns:p=\"urn:{}\">{}</a>", "u".repeat(1_000), "<p:b/>".repeat(20_000));
     vec![
+        case("a namespace of 1,000 octets again at each of 20,000 elements", again, over),
+        case("a namespace of 1 MiB", format!("<a xmlns=\"urn:{name}\"/>"), over),
         case("100,000 deep", "<a>".repeat(100_000), over),
         case("100,000 deep and closed", "<a>".repeat(100_000) + &"</a>".repeat(100_000), over),
         case("20,000 attributes", attributes, over),

@@ -5,6 +5,8 @@
 //! whole document without one child of the root, and one element (SignedInfo) whose ancestors
 //! are not in the set. So a parent is always in the set, or no ancestor is.
 
+use std::ops::Range;
+
 use aws_lc_rs::digest;
 
 use super::chars::{self, Out};
@@ -12,15 +14,36 @@ use super::namespaces::{Namespaces, XML_BINDING};
 use super::sign::{Canonicalisation, Hash};
 use super::walk::{Node, Walk};
 
-/// Hashes what it takes, through a buffer.
-pub(crate) struct Hasher {
+/// Takes canonical form, of which most stands in the document just so.
+pub(crate) trait Sink<'d>: Out {
+    /// Takes a part of `text`.
+    fn copy(&mut self, text: &'d str, part: Range<usize>);
+}
+
+impl Sink<'_> for Vec<u8> {
+    fn copy(&mut self, text: &str, part: Range<usize>) {
+        self.put(text.as_bytes().get(part).unwrap_or_default());
+    }
+}
+
+/// Hashes what it takes. Parts of a text that follow each other are hashed where they stand, as one; all else goes
+/// through a buffer.
+pub(crate) struct Hasher<'d> {
     context: digest::Context,
+    /// What was taken first.
     buffer: Vec<u8>,
     /// Octets that have left the buffer.
     hashed: usize,
+    /// A text and the part of it that was taken last, behind the buffer.
+    text: &'d str,
+    part: Range<usize>,
 }
 
 const BUFFER: usize = 8 * 1024;
+/// Octets of a part that are worth a call of their own.
+const PART: usize = 256;
+/// Octets of a part at most, so that they are still at hand.
+const LONG_PART: usize = 32 * 1024;
 
 /// Octets of canonical form that any document, or part of one, may have beyond its own measure.
 const ALLOWANCE: usize = 64 << 10;
@@ -37,40 +60,74 @@ pub(crate) fn bound_of_part(document: usize) -> usize {
     document.saturating_add(ALLOWANCE)
 }
 
-impl Hasher {
+impl<'d> Hasher<'d> {
     pub(crate) fn new(hash: Hash) -> Self {
         Self {
             context: digest::Context::new(hash.algorithm()),
             buffer: Vec::with_capacity(BUFFER),
             hashed: 0,
+            text: "",
+            part: 0..0,
         }
     }
 
     pub(crate) fn finish(mut self) -> digest::Digest {
+        self.settle();
         self.context.update(&self.buffer);
         self.context.finish()
     }
-}
 
-impl Out for Hasher {
+    /// Lets go of the part.
     #[inline]
-    fn put(&mut self, octets: &[u8]) {
-        if self.buffer.len() + octets.len() > BUFFER {
+    fn settle(&mut self) {
+        if self.part.is_empty() {
+            return;
+        }
+        let octets = self.text.as_bytes().get(self.part.clone()).unwrap_or_default();
+        self.part = 0..0;
+        self.take(octets);
+    }
+
+    #[inline]
+    fn take(&mut self, octets: &[u8]) {
+        let long = octets.len() >= PART;
+        if long || self.buffer.len() + octets.len() > BUFFER {
             self.context.update(&self.buffer);
             self.hashed += self.buffer.len();
             self.buffer.clear();
-            if octets.len() >= BUFFER / 2 {
-                self.context.update(octets);
-                self.hashed += octets.len();
-                return;
-            }
         }
-        self.buffer.extend_from_slice(octets);
+        if long {
+            self.context.update(octets);
+            self.hashed += octets.len();
+        } else {
+            self.buffer.extend_from_slice(octets);
+        }
+    }
+}
+
+impl Out for Hasher<'_> {
+    #[inline]
+    fn put(&mut self, octets: &[u8]) {
+        self.settle();
+        self.take(octets);
     }
 
     #[inline]
     fn taken(&self) -> usize {
-        self.hashed + self.buffer.len()
+        self.hashed + self.buffer.len() + self.part.len()
+    }
+}
+
+impl<'d> Sink<'d> for Hasher<'d> {
+    #[inline]
+    fn copy(&mut self, text: &'d str, part: Range<usize>) {
+        let follows = part.start == self.part.end && std::ptr::eq(text, self.text);
+        if follows && self.part.len() < LONG_PART {
+            self.part.end = part.end;
+            return;
+        }
+        self.settle();
+        (self.text, self.part) = (text, part);
     }
 }
 
@@ -114,7 +171,7 @@ pub(crate) struct Canonicaliser<'p, O> {
     candidates: Vec<usize>,
 }
 
-impl<'p, O: Out> Canonicaliser<'p, O> {
+impl<'p, 'd, O: Sink<'d>> Canonicaliser<'p, O> {
     /// For a method, the prefixes of its `InclusiveNamespaces`, and whether the node-set has
     /// comments at all: a same-document reference hands over none (XML Signature 1.1, section
     /// 4.4.3.3).
@@ -149,21 +206,25 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
 
     /// Writes a node; a start as that of an element whose parent is in the node-set.
     #[inline]
-    pub(crate) fn node(&mut self, walk: &Walk<'_>, node: Node<'_>) {
+    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node) {
         match node {
             Node::Start => self.start(walk, None),
-            Node::End(qname) => self.end(walk, qname),
-            Node::Text(_) | Node::Reference(_) | Node::Cdata(_) if walk.depth() == 0 => {}
-            Node::Text(raw) if walk.plain_text => self.out.put(raw.as_bytes()),
-            Node::Text(raw) => chars::put_text(&mut self.out, raw),
+            Node::End => self.end(walk),
+            Node::Text | Node::Reference(_) | Node::Cdata if walk.depth() == 0 => {}
+            Node::Text if walk.plain_text => self.out.copy(walk.document.text, walk.range()),
+            Node::Text => chars::put_text(&mut self.out, walk.raw()),
+            Node::Reference(_) if chars::is_canonical(walk.raw()) => {
+                self.out.copy(walk.document.text, walk.range());
+            }
             Node::Reference(c) => chars::put_reference(&mut self.out, c),
-            Node::Cdata(raw) => chars::put_cdata(&mut self.out, raw),
-            Node::Comment(raw) => {
+            Node::Cdata => chars::put_cdata(&mut self.out, walk.characters()),
+            Node::Comment => {
                 if self.comments {
-                    self.outer(walk, b"<!--", b"-->", |out| chars::put_lines(out, raw));
+                    self.outer(walk, b"<!--", b"-->", |out| chars::put_lines(out, walk.comment()));
                 }
             }
-            Node::Instruction(target, data) => self.outer(walk, b"<?", b"?>", |out| {
+            Node::Instruction => self.outer(walk, b"<?", b"?>", |out| {
+                let (target, data) = walk.instruction();
                 out.put(target.as_bytes());
                 if !data.is_empty() {
                     out.put(b" ");
@@ -176,7 +237,7 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
 
     /// Writes a comment or processing instruction; outside the root a line feed parts it from the
     /// root (Canonical XML 1.0, section 2.3).
-    fn outer(&mut self, walk: &Walk<'_>, open: &[u8], close: &[u8], content: impl FnOnce(&mut O)) {
+    fn outer(&mut self, walk: &Walk<'d>, open: &[u8], close: &[u8], content: impl FnOnce(&mut O)) {
         let outside = walk.depth() == 0;
         if outside && walk.root_seen() {
             self.out.put(b"\n");
@@ -190,24 +251,24 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
     }
 
     #[inline]
-    fn end(&mut self, walk: &Walk<'_>, qname: &str) {
+    fn end(&mut self, walk: &Walk<'d>) {
         if let Some(mark) = self.marks.pop() {
             self.rendered.truncate(mark);
         }
-        let raw = walk.raw().as_bytes();
-        if raw.len() == qname.len() + 3 {
-            self.out.put(raw);
+        let range = walk.range();
+        if range.len() == walk.ended.len() + 3 {
+            self.out.copy(walk.document.text, range);
             return;
         }
         self.out.put(b"</");
-        self.out.put(qname.as_bytes());
+        self.out.put(walk.ended.as_bytes());
         self.out.put(b">");
     }
 
     /// Writes the start of the element that `walk` is at; `apex` are the `xml:` attributes that
     /// it takes over when its ancestors are not in the node-set.
     #[inline]
-    pub(crate) fn start(&mut self, walk: &Walk<'_>, apex: Option<&[Inherited]>) {
+    pub(crate) fn start(&mut self, walk: &Walk<'d>, apex: Option<&[Inherited]>) {
         self.marks.push(self.rendered.len());
         self.candidates.clear();
         if self.exclusive {
@@ -219,13 +280,13 @@ impl<'p, O: Out> Canonicaliser<'p, O> {
         }
         self.candidates.retain(|number| needed(&self.rendered, &walk.namespaces, *number));
         if walk.tidy && self.candidates.is_empty() && apex.is_none_or(<[_]>::is_empty) {
-            let raw = walk.raw().as_bytes();
-            match raw.strip_suffix(b"/>") {
-                None => self.out.put(raw),
-                Some(open) => {
-                    self.out.put(open);
-                    self.out.put(b">");
-                }
+            let mut range = walk.range();
+            if walk.is_empty() {
+                range.end -= "/>".len();
+            }
+            self.out.copy(walk.document.text, range);
+            if walk.is_empty() {
+                self.out.put(b">");
             }
             return;
         }

@@ -217,6 +217,12 @@ pub(crate) fn put_reference(out: &mut impl Out, c: char) {
     }
 }
 
+/// Whether [`put_reference`] would write a reference just as it stands.
+#[inline]
+pub(crate) fn is_canonical(raw: &str) -> bool {
+    matches!(raw, "&amp;" | "&lt;" | "&gt;" | "&#xD;")
+}
+
 /// Writes text without references: `>` is escaped, line ends become line feeds.
 pub(crate) fn put_text(out: &mut impl Out, raw: &str) {
     let mut rest = raw.as_bytes();

@@ -7,7 +7,7 @@ use crate::error::{Code, Refusal};
 
 use super::chars;
 use super::names;
-use super::walk::{Node, Walk};
+use super::walk::{CDATA, Node, Walk};
 
 /// Octets of a text that are looked at one by one: most texts are shorter, and a search costs more than that.
 const SHORT: usize = 32;
@@ -18,7 +18,7 @@ impl<'d> Walk<'d> {
     /// # Errors
     /// AW-0101, AW-0102, AW-0103, AW-0104, with the place.
     #[inline(never)]
-    pub(crate) fn next(&mut self) -> Result<Node<'d>, Refusal> {
+    pub(crate) fn next(&mut self) -> Result<Node, Refusal> {
         self.step()
     }
 
@@ -27,7 +27,7 @@ impl<'d> Walk<'d> {
     /// # Errors
     /// As [`Walk::next`].
     #[inline(always)]
-    pub(crate) fn step(&mut self) -> Result<Node<'d>, Refusal> {
+    pub(crate) fn step(&mut self) -> Result<Node, Refusal> {
         self.from = self.to;
         if self.empty {
             self.empty = false;
@@ -35,13 +35,22 @@ impl<'d> Walk<'d> {
         }
         match self.octet(self.from) {
             Some(b'<') => match self.octet(self.from + 1) {
-                Some(b'/') => self.end_tag(),
+                Some(b'/') => {
+                    self.end_tag()?;
+                    Ok(self.close())
+                }
                 Some(b'!') => self.exclamation(),
                 Some(b'?') => self.question(),
-                _ => self.open_tag(),
+                _ => {
+                    self.open_tag()?;
+                    Ok(Node::Start)
+                }
             },
-            Some(b'&') => self.reference(),
-            Some(_) => self.text(),
+            Some(b'&') => Ok(Node::Reference(self.reference()?)),
+            Some(_) => {
+                self.text()?;
+                Ok(Node::Text)
+            }
             None => self.eof(),
         }
     }
@@ -63,7 +72,7 @@ impl<'d> Walk<'d> {
     }
 
     #[inline]
-    fn text(&mut self) -> Result<Node<'d>, Refusal> {
+    fn text(&mut self) -> Result<(), Refusal> {
         let mut at = self.from;
         self.plain_text = !self.document.carriage_returns;
         loop {
@@ -83,10 +92,10 @@ impl<'d> Walk<'d> {
         if self.open.is_empty() && !names::is_space(raw) {
             return Err(self.outside());
         }
-        Ok(Node::Text(raw))
+        Ok(())
     }
 
-    fn reference(&mut self) -> Result<Node<'d>, Refusal> {
+    fn reference(&mut self) -> Result<char, Refusal> {
         let name = self.octets.get(self.from + 1..).unwrap_or_default();
         let end = memchr::memchr3(b';', b'<', b'&', name);
         let Some(end) = end.filter(|end| name.get(*end) == Some(&b';')) else {
@@ -98,21 +107,17 @@ impl<'d> Walk<'d> {
         if self.open.is_empty() {
             return Err(self.outside());
         }
-        match chars::reference(raw.get(1..raw.len() - 1).unwrap_or_default()) {
-            Ok(c) => Ok(Node::Reference(c)),
-            Err(bad) => Err(self.bad_reference(bad)),
-        }
+        chars::reference(raw.get(1..raw.len() - 1).unwrap_or_default()).map_err(|bad| self.bad_reference(bad))
     }
 
-    fn cdata(&mut self) -> Result<Node<'d>, Refusal> {
-        const OPEN: usize = b"<![CDATA[".len();
-        self.to = self.closed(OPEN, b"]]>")?;
+    fn cdata(&mut self) -> Result<Node, Refusal> {
+        self.to = self.closed(CDATA.len(), b"]]>")?;
         let raw = self.raw();
         self.character_data(raw)?;
         if self.open.is_empty() {
             return Err(self.outside());
         }
-        Ok(Node::Cdata(raw.get(OPEN..raw.len() - 3).unwrap_or_default()))
+        Ok(Node::Cdata)
     }
 
     /// Counts the octets of a run of text.
@@ -126,7 +131,7 @@ impl<'d> Walk<'d> {
     }
 
     #[inline]
-    fn end_tag(&mut self) -> Result<Node<'d>, Refusal> {
+    fn end_tag(&mut self) -> Result<(), Refusal> {
         let name = self.from + 2;
         if let Some(open) = self.open.last()
             && let mut at = name + open.qname.len()
@@ -135,7 +140,7 @@ impl<'d> Walk<'d> {
             self.space(&mut at);
             if self.octet(at) == Some(b'>') {
                 self.to = at + 1;
-                return Ok(self.close());
+                return Ok(());
             }
         }
         Err(self.wrong_end())
@@ -152,13 +157,13 @@ impl<'d> Walk<'d> {
     }
 
     /// A comment, a CDATA section, or what is not accepted.
-    fn exclamation(&mut self) -> Result<Node<'d>, Refusal> {
+    fn exclamation(&mut self) -> Result<Node, Refusal> {
         let rest = self.octets.get(self.from..).unwrap_or_default();
         if rest.starts_with(b"<!--") {
             self.to = self.closed(4, b"-->")?;
-            return self.comment();
+            return self.check_comment();
         }
-        if rest.starts_with(b"<![CDATA[") {
+        if rest.starts_with(CDATA.as_bytes()) {
             return self.cdata();
         }
         if rest.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"<!DOCTYPE")) {
@@ -170,13 +175,13 @@ impl<'d> Walk<'d> {
     }
 
     /// A processing instruction or the XML declaration.
-    fn question(&mut self) -> Result<Node<'d>, Refusal> {
+    fn question(&mut self) -> Result<Node, Refusal> {
         self.to = self.closed(2, b"?>")?;
         let content = self.octets.get(self.from + 2..self.to - 2).unwrap_or_default();
         let declares = content
             .strip_prefix(b"xml")
             .is_some_and(|rest| rest.first().is_none_or(|octet| names::class(*octet) & names::SPACE != 0));
-        if declares { self.declaration() } else { self.instruction() }
+        if declares { self.declaration() } else { self.check_instruction() }
     }
 
     /// Where the markup at hand ends, of whose octets the first `open` begin it.

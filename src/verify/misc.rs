@@ -7,27 +7,23 @@ use super::walk::{Node, Walk};
 
 impl<'d> Walk<'d> {
     /// Checks a comment.
-    pub(super) fn comment(&mut self) -> Result<Node<'d>, Refusal> {
-        let raw = self.raw();
-        let content = raw.get(4..raw.len() - 3).unwrap_or_default();
+    pub(super) fn check_comment(&self) -> Result<Node, Refusal> {
+        let content = self.comment();
         if content.len() > self.limits.text {
             return Err(self.over_limit("octets in a comment", self.limits.text));
         }
         if content.contains("--") || content.ends_with('-') {
             return Err(self.malformed("-- must not stand in a comment"));
         }
-        Ok(Node::Comment(content))
+        Ok(Node::Comment)
     }
 
     /// Checks a processing instruction.
-    pub(super) fn instruction(&mut self) -> Result<Node<'d>, Refusal> {
-        let raw = self.raw();
-        let content = raw.get(2..raw.len() - 2).unwrap_or_default();
-        if content.len() > self.limits.text {
+    pub(super) fn check_instruction(&self) -> Result<Node, Refusal> {
+        let (target, _) = self.instruction();
+        if self.raw().len() > self.limits.text.saturating_add("<??>".len()) {
             return Err(self.over_limit("octets in a processing instruction", self.limits.text));
         }
-        let end = content.bytes().position(|octet| names::class(octet) & names::SPACE != 0);
-        let (target, data) = content.split_at(end.unwrap_or(content.len()));
         if target.len() > self.limits.name {
             return Err(self.over_limit("octets in a name", self.limits.name));
         }
@@ -39,11 +35,11 @@ impl<'d> Walk<'d> {
                 self.malformed("the target xml is reserved; an XML declaration stands at the very beginning")
             );
         }
-        Ok(Node::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
+        Ok(Node::Instruction)
     }
 
     /// Checks the XML declaration (XML 1.0, production 23) and goes on to the next node.
-    pub(super) fn declaration(&mut self) -> Result<Node<'d>, Refusal> {
+    pub(super) fn declaration(&mut self) -> Result<Node, Refusal> {
         if self.from != 0 || self.fragment {
             return Err(self.malformed("an XML declaration may stand only at the very beginning"));
         }

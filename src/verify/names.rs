@@ -72,7 +72,7 @@ pub(crate) struct Scanned {
 
 /// Scans the qualified name that begins at `from`; `None` when none does. The name ends at the
 /// first octet that can't belong to one.
-#[inline]
+#[inline(always)]
 pub(crate) fn scan(text: &str, from: usize) -> Option<Scanned> {
     let octets = text.as_bytes();
     let mut at = from;
@@ -89,22 +89,21 @@ pub(crate) fn scan(text: &str, from: usize) -> Option<Scanned> {
         }
         at += 1;
     }
-    if seen & HIGH != 0 {
-        return scan_wide(text, from, at, colon);
-    }
     let begins = |at: usize| octets.get(at).is_some_and(|octet| class(*octet) & START != 0);
-    let fits = begins(from) && colon.is_none_or(|colon| begins(colon + 1));
+    let fits = match seen & HIGH {
+        0 => begins(from) && colon.is_none_or(|colon| begins(colon + 1)),
+        _ => text.get(from..at).is_some_and(is_qname),
+    };
     fits.then_some(Scanned { end: at, colon })
 }
 
-/// The same for a name with characters beyond ASCII.
+/// Whether `text` is a qualified name, of any characters.
 #[cold]
-fn scan_wide(text: &str, from: usize, end: usize, colon: Option<usize>) -> Option<Scanned> {
-    let fits = match colon {
-        Some(colon) => is_ncname(text.get(from..colon)?) && is_ncname(text.get(colon + 1..end)?),
-        None => is_ncname(text.get(from..end)?),
-    };
-    fits.then_some(Scanned { end, colon })
+fn is_qname(text: &str) -> bool {
+    match text.split_once(':') {
+        Some((prefix, local)) => is_ncname(prefix) && is_ncname(local),
+        None => is_ncname(text),
+    }
 }
 
 /// Whether `text` is a name without a colon.

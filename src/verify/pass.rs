@@ -84,7 +84,7 @@ struct Pass<'d, 'r, 'p> {
     ask: Ask<'r, 'p>,
     picker: Option<Result<Picker<'r>, Refusal>>,
     schema: Option<Result<Check<'r, 'd>, Refusal>>,
-    canonical: Option<Canonicaliser<'p, Hasher>>,
+    canonical: Option<Canonicaliser<'p, Hasher<'d>>>,
     /// The id of signed properties to count.
     counted: Option<&'p str>,
     properties: usize,
@@ -162,14 +162,14 @@ pub(crate) fn pass<'d, 'r>(
 
 impl<'d, 'r> Pass<'d, 'r, '_> {
     #[inline(always)]
-    fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
+    fn node(&mut self, walk: &Walk<'d>, node: Node) {
         let mut inside = self.inside > 0;
         match node {
             Node::Start => {
                 self.start(walk);
                 inside = self.inside > 0;
             }
-            Node::End(_) => {
+            Node::End => {
                 if self.inside > walk.depth() {
                     self.leave(walk);
                 }
@@ -179,7 +179,7 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
                     root.end = walk.range();
                 }
             }
-            Node::Instruction(..) if walk.depth() == 0 && self.outer_instruction.is_none() => {
+            Node::Instruction if walk.depth() == 0 && self.outer_instruction.is_none() => {
                 self.outer_instruction = Some(walk.refuse(
                     Code::NotCovered,
                     "a processing instruction outside the root is not covered by the root's id; refer with URI=\"\"",
@@ -202,7 +202,9 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
                 }
             }
         }
-        if let Some(Ok(picker)) = &mut self.picker {
+        if let Some(Ok(picker)) = &mut self.picker
+            && !picker.passes(node)
+        {
             feed(picker, walk, node);
         }
     }
@@ -238,7 +240,7 @@ impl<'d, 'r> Pass<'d, 'r, '_> {
                 .map(|a| Inherited { local: a.local.to_owned(), value: a.value().into_owned() })
                 .collect(),
             end: walk.range(),
-            empty: walk.raw().ends_with("/>"),
+            empty: walk.is_empty(),
         });
     }
 
@@ -300,7 +302,7 @@ fn id_of<'d>(attribute: &super::walk::Attribute<'d>) -> Option<Cow<'d, str>> {
 /// Looks for prefixes that exclusive canonicalisation leaves open: those in an `xsi:type` are
 /// part of its meaning, but not visibly utilised (Exclusive XML Canonicalization, section 1.3).
 #[cold]
-fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut Vec<(String, Refusal)>) {
+fn types(canonical: &Canonicaliser<'_, Hasher<'_>>, walk: &Walk<'_>, uncovered: &mut Vec<(String, Refusal)>) {
     for attribute in &walk.attributes {
         if attribute.local != "type" || walk.namespaces.uri(attribute.binding) != XSI {
             continue;
@@ -319,13 +321,13 @@ fn types(canonical: &Canonicaliser<'_, Hasher>, walk: &Walk<'_>, uncovered: &mut
 
 /// Shows a node to the schema. Kept apart, as [`feed`] is.
 #[inline(never)]
-fn validate<'d>(check: &mut Check<'_, 'd>, walk: &Walk<'d>, node: Node<'d>) {
+fn validate<'d>(check: &mut Check<'_, 'd>, walk: &Walk<'d>, node: Node) {
     check.node(walk, node);
 }
 
 /// Shows a node to the header picker. Kept apart: inlined, it would crowd out the pass without one.
 #[inline(never)]
-fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
+fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node) {
     match node {
         Node::Start => {
             picker.start(walk.namespaces.uri(walk.element.binding), walk.element.local);
@@ -339,10 +341,10 @@ fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
                 }
             }
         }
-        Node::End(_) => picker.end(),
-        Node::Text(raw) | Node::Cdata(raw) => {
+        Node::End => picker.end(),
+        Node::Text | Node::Cdata => {
             if walk.depth() > 0 && picker.wants_text() {
-                picker.text(&super::chars::lines(raw));
+                picker.text(&super::chars::lines(walk.characters()));
             }
         }
         Node::Reference(c) => {
@@ -350,6 +352,6 @@ fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node<'d>) {
                 picker.text(c.encode_utf8(&mut [0; 4]));
             }
         }
-        Node::Comment(_) | Node::Instruction(..) | Node::Eof => {}
+        Node::Comment | Node::Instruction | Node::Eof => {}
     }
 }

@@ -174,7 +174,7 @@ fn canonical(
             }
             _ if inside => {
                 canonical.node(&walk, node);
-                if matches!(node, Node::End(_)) && walk.depth() == depth - 1 {
+                if matches!(node, Node::End) && walk.depth() == depth - 1 {
                     return Ok(canonical.into_inner());
                 }
             }

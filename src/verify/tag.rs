@@ -57,7 +57,7 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn name(&self, from: usize) -> Result<Scanned, Refusal> {
         let Some(name) = names::scan(self.document.text, from) else {
             return Err(self.malformed("a name is malformed, or has more than one colon"));

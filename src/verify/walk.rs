@@ -6,25 +6,30 @@ use crate::error::{Code, Refusal};
 use super::Limits;
 use super::chars::{self, BadReference};
 use super::document::Document;
+use super::names;
 use super::namespaces::{NONE, Namespaces};
 
-/// What stands at a place of the document.
+/// What opens a CDATA section.
+pub(super) const CDATA: &str = "<![CDATA[";
+
+/// What stands at a place of the document. What it holds is asked of the [`Walk`]: carried along, it would go through
+/// memory at each node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Node<'d> {
+pub(crate) enum Node {
     /// An element starts: see [`Walk::element`] and [`Walk::attributes`].
     Start,
-    /// The innermost element ends; its qualified name.
-    End(&'d str),
-    /// Text without references, as written.
-    Text(&'d str),
-    /// The content of a CDATA section, as written.
-    Cdata(&'d str),
+    /// The innermost element ends: see [`Walk::ended`].
+    End,
+    /// Text without references: see [`Walk::characters`].
+    Text,
+    /// A CDATA section: see [`Walk::characters`].
+    Cdata,
     /// A reference, resolved.
     Reference(char),
-    /// The content of a comment, as written.
-    Comment(&'d str),
-    /// A processing instruction: target and data, as written.
-    Instruction(&'d str, &'d str),
+    /// A comment: see [`Walk::comment`].
+    Comment,
+    /// A processing instruction: see [`Walk::instruction`].
+    Instruction,
     /// The end of the document.
     Eof,
 }
@@ -96,6 +101,8 @@ pub(crate) struct Walk<'d> {
     pub(crate) qualified: bool,
     /// The text handed out last is the same in canonical form.
     pub(crate) plain_text: bool,
+    /// The name of the element that ended last, as written.
+    pub(crate) ended: &'d str,
     pub(super) open: Vec<Open<'d>>,
     /// The element that started last is empty: its end comes next.
     pub(super) empty: bool,
@@ -149,6 +156,7 @@ impl<'d> Walk<'d> {
             tidy: false,
             qualified: false,
             plain_text: false,
+            ended: "",
             open: Vec::with_capacity(32),
             empty: false,
             root_seen: false,
@@ -162,6 +170,12 @@ impl<'d> Walk<'d> {
     #[inline]
     pub(crate) fn depth(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether the element that has just started is written as an empty one.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.empty
     }
 
     /// Whether the root has started.
@@ -182,6 +196,33 @@ impl<'d> Walk<'d> {
         self.document.slice(self.from..self.to)
     }
 
+    /// The content of the text or CDATA section handed out last, as written.
+    #[inline]
+    pub(crate) fn characters(&self) -> &'d str {
+        let raw = self.raw();
+        // No text begins like markup.
+        if raw.starts_with('<') { self.within(CDATA.len(), "]]>".len()) } else { raw }
+    }
+
+    /// The content of the comment handed out last, as written.
+    pub(crate) fn comment(&self) -> &'d str {
+        self.within("<!--".len(), "-->".len())
+    }
+
+    /// Target and data of the processing instruction handed out last, as written.
+    pub(crate) fn instruction(&self) -> (&'d str, &'d str) {
+        let content = self.within("<?".len(), "?>".len());
+        let space = |octet: u8| names::class(octet) & names::SPACE != 0;
+        let (target, data) = content.split_at(content.bytes().position(space).unwrap_or(content.len()));
+        (target, data.trim_start_matches([' ', '\t', '\r', '\n']))
+    }
+
+    /// The node handed out last without the octets that open and close it.
+    fn within(&self, open: usize, close: usize) -> &'d str {
+        let raw = self.raw();
+        raw.get(open..raw.len().saturating_sub(close)).unwrap_or_default()
+    }
+
     /// The number of the first binding that the element started last declares.
     #[inline]
     pub(crate) fn mark(&self) -> usize {
@@ -196,16 +237,17 @@ impl<'d> Walk<'d> {
 
     /// Ends the innermost element.
     #[inline]
-    pub(super) fn close(&mut self) -> Node<'d> {
+    pub(super) fn close(&mut self) -> Node {
         self.run = 0;
         // An end without a start has been refused.
-        let Some(open) = self.open.pop() else { return Node::End("") };
+        let Some(open) = self.open.pop() else { return Node::End };
         self.namespaces.truncate(open.mark);
-        Node::End(open.qname)
+        self.ended = open.qname;
+        Node::End
     }
 
     #[cold]
-    pub(super) fn eof(&mut self) -> Result<Node<'d>, Refusal> {
+    pub(super) fn eof(&mut self) -> Result<Node, Refusal> {
         if !self.open.is_empty() {
             return Err(self.malformed("the document ends within an element; send it whole"));
         }
@@ -216,7 +258,7 @@ impl<'d> Walk<'d> {
     }
 
     #[inline]
-    pub(super) fn open_tag(&mut self) -> Result<Node<'d>, Refusal> {
+    pub(super) fn open_tag(&mut self) -> Result<(), Refusal> {
         if self.open.is_empty() {
             if self.root_seen {
                 return Err(self.malformed("a document has one root element; a second one starts here"));
@@ -231,8 +273,7 @@ impl<'d> Walk<'d> {
         if self.open.len() >= self.limits.depth {
             return Err(self.over_limit("nested elements", self.limits.depth));
         }
-        self.tag()?;
-        Ok(Node::Start)
+        self.tag()
     }
 
     /// Puts the element on the stack.

@@ -185,17 +185,19 @@ fn walked(octets: &[u8], bound: usize, alone: usize) -> Result<Element, Refusal>
             Walked::Start => {
                 open.push(Open { element: start(&walk, open.len() == alone), text: String::new() })
             }
-            Walked::Text(text) => characters(&mut open, &text.replace("\r\n", "\n").replace('\r', "\n")),
-            Walked::Cdata(text) => characters(&mut open, text),
+            // Line ends are line feeds, within CDATA sections too (XML 1.0, section 2.11).
+            Walked::Text | Walked::Cdata => {
+                characters(&mut open, &walk.characters().replace("\r\n", "\n").replace('\r', "\n"));
+            }
             Walked::Reference(c) => characters(&mut open, c.encode_utf8(&mut [0; 4])),
-            Walked::Instruction(..) => {
+            Walked::Instruction => {
                 // SOAP 1.2, part 1, section 5: no processing instruction in a message.
                 return Err(
                     walk.refuse(Code::Forbidden, "a processing instruction has no place in a SOAP message")
                 );
             }
-            Walked::Comment(_) => {}
-            Walked::End(_) => {
+            Walked::Comment => {}
+            Walked::End => {
                 let Some(mut ended) = open.pop() else { continue };
                 flush(&mut ended);
                 match open.last_mut() {
@@ -270,6 +272,12 @@ mod tests {
         assert_eq!(back.attribute_of("urn:b", "r"), Some("1"));
         assert_eq!(back.child("", "y").unwrap().text(), "t & <u>");
         assert_eq!(back.to_xml(), alone);
+    }
+
+    #[test]
+    fn line_ends_are_line_feeds() {
+        let tree = read(b"<a>1\r\n2\r<![CDATA[3\r\n4\r]]>&#13;5</a>", 4096).unwrap();
+        assert_eq!(tree.text(), "1\n2\n3\n4\n\r5");
     }
 
     #[test]

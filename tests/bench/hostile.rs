@@ -68,8 +68,9 @@ fn main() {
         let unsigned = Bytes::from(document);
         let (bare, _) = per_octet(kind, &unsigned);
         let (twice, _) = per_octet(kind, &world.signed(kind, &make(2 * SIZE)));
-        let (again, _) = per_octet(&usual, &world.normal(signed.len()));
-        let normal = normal.min(again);
+        // Once more, later: another guest of the machine may have had it meanwhile.
+        let cost = cost.min(per_octet(kind, &signed).0);
+        let normal = normal.min(per_octet(&usual, &world.normal(signed.len())).0);
         println!(
             "{:<44}{:>9}{cost:>10.1}{:>8.2}{:>10.2}{:>8.2}  {verdict}",
             kind.name,

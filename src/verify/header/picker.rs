@@ -72,6 +72,19 @@ impl<'r> Picker<'r> {
         }
     }
 
+    /// Goes by a node within an element that the rule does not know; whether it is one.
+    #[inline]
+    pub(crate) fn passes(&mut self, node: crate::verify::Node) -> bool {
+        use crate::verify::Node::{End, Start};
+        let beside = self.beside > 0;
+        match node {
+            Start if beside => self.beside += 1,
+            End if beside => self.beside -= 1,
+            _ => {}
+        }
+        beside
+    }
+
     /// An attribute of the element started last: namespace ("" = none), local name, value with
     /// references resolved.
     pub fn attribute(&mut self, namespace: &str, local: &str, value: &str) {

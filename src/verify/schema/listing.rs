@@ -34,13 +34,13 @@ impl<'s> Listing<'s> {
 
     /// Takes the next node.
     #[inline]
-    pub(super) fn node(&mut self, walk: &Walk<'_>, node: Node<'_>) {
+    pub(super) fn node(&mut self, walk: &Walk<'_>, node: Node) {
         match node {
             Node::Start => self.start(walk),
             // Nothing else counts outside of a list.
             _ if self.lists.is_empty() => {}
-            Node::End(_) => self.end(walk),
-            Node::Text(text) | Node::Cdata(text) => self.characters(text),
+            Node::End => self.end(walk),
+            Node::Text | Node::Cdata => self.characters(walk.characters()),
             Node::Reference(c) => self.characters(c.encode_utf8(&mut [0; 4])),
             _ => {}
         }

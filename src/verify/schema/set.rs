@@ -31,7 +31,7 @@ pub(crate) struct Check<'s, 'd> {
 impl<'d> Check<'_, 'd> {
     /// Takes the next node.
     #[inline]
-    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) {
+    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node) {
         if self.fault.is_some() {
             return;
         }

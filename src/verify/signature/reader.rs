@@ -25,9 +25,9 @@ impl<'d> Reader<'d> {
         loop {
             match self.walk.next()? {
                 Node::Start => return Ok(true),
-                Node::End(_) => return Ok(false),
-                Node::Text(text) if names::is_space(text) => {}
-                Node::Comment(_) | Node::Instruction(..) => {}
+                Node::End => return Ok(false),
+                Node::Text if names::is_space(self.walk.raw()) => {}
+                Node::Comment | Node::Instruction => {}
                 _ => {
                     let reason = "text stands between the elements of the signature; leave it out";
                     return Err(self.walk.refuse(Code::SignatureWrong, reason));
@@ -93,7 +93,7 @@ impl<'d> Reader<'d> {
     pub(super) fn skip(&mut self) -> Result<(), Refusal> {
         let depth = self.walk.depth();
         loop {
-            if matches!(self.walk.next()?, Node::End(_)) && self.walk.depth() < depth {
+            if matches!(self.walk.next()?, Node::End) && self.walk.depth() < depth {
                 return Ok(());
             }
         }
@@ -136,9 +136,9 @@ impl<'d> Reader<'d> {
         let mut text = String::new();
         loop {
             match self.walk.next()? {
-                Node::Text(raw) => text.push_str(&chars::lines(raw)),
+                Node::Text => text.push_str(&chars::lines(self.walk.raw())),
                 Node::Reference(c) => text.push(c),
-                Node::End(_) => return Ok(text),
+                Node::End => return Ok(text),
                 _ => {
                     let reason = "only text may stand here; leave out comments, elements and the like";
                     return Err(self.walk.refuse(Code::SignatureWrong, reason));
@@ -158,9 +158,9 @@ impl<'d> Reader<'d> {
         let mut text = Vec::new();
         loop {
             let piece = match self.walk.next()? {
-                Node::Text(raw) => raw,
+                Node::Text => self.walk.raw(),
                 Node::Reference(c) if c.is_ascii_whitespace() => continue,
-                Node::End(_) => break,
+                Node::End => break,
                 _ => {
                     let reason = "only base64 may stand here; leave out comments, elements and the like";
                     return Err(self.walk.refuse(Code::SignatureWrong, reason));

@@ -72,7 +72,7 @@ impl Filter {
                         }
                     }
                 }
-                Node::End(_) => matched = matched.min(walk.depth()),
+                Node::End => matched = matched.min(walk.depth()),
                 Node::Eof => return Ok(false),
                 _ => {}
             }

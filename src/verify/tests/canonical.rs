@@ -1,10 +1,13 @@
 //! Canonical forms, after the examples of the recommendations.
 
 use super::super::Limits;
-use super::super::c14n::{Canonicaliser, Inherited, inherits};
+use proptest::prelude::*;
+
+use super::super::c14n::{Canonicaliser, Hasher, Inherited, Sink, inherits};
+use super::super::chars::{self, Out};
 use super::super::document::Document;
 use super::super::sign::Canonicalisation::{self, Exclusive, Inclusive, Inclusive11, InclusiveWithComments};
-use super::super::sign::Profile;
+use super::super::sign::{Hash, Profile};
 use super::super::testkit::Key;
 use super::super::walk::{Node, Walk};
 use super::World;
@@ -45,7 +48,7 @@ fn subset(
             }
             (_, Some(depth)) => {
                 out.node(&walk, node);
-                if matches!(node, Node::End(_)) && walk.depth() < depth {
+                if matches!(node, Node::End) && walk.depth() < depth {
                     return String::from_utf8(out.into_inner()).unwrap();
                 }
             }
@@ -170,4 +173,42 @@ fn a_canonical_form_that_grows_with_the_square_of_its_document_is_refused() {
     let exclusive = inclusive.replace(Canonicalisation::Inclusive.uri(), Canonicalisation::Exclusive.uri());
     assert_ne!(exclusive, inclusive);
     assert_eq!(world.code(&exclusive), Some(Code::OverLimit));
+}
+
+proptest! {
+    /// Parts of a text in any order, some of them one behind the other, and other octets between them.
+    #[test]
+    fn what_is_hashed_in_parts_is_what_was_written(
+        parts in proptest::collection::vec((0_usize..70_000, 0_usize..9_000, any::<bool>(), 0_usize..300), 0..40)
+    ) {
+        let text: String = ('a'..='z').cycle().take(70_000).collect();
+        let (mut hasher, mut written, mut end) = (Hasher::new(Hash::Sha256), Vec::new(), 0);
+        for (begin, len, follows, other) in parts {
+            let begin = if follows { end } else { begin };
+            end = (begin + len).min(text.len());
+            hasher.copy(&text, begin..end);
+            written.copy(&text, begin..end);
+            if other > 150 {
+                hasher.put(&vec![b'-'; other]);
+                written.put(&vec![b'-'; other]);
+            }
+            prop_assert_eq!(hasher.taken(), written.len());
+        }
+        let expected = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &written);
+        let found = hasher.finish();
+        prop_assert_eq!(found.as_ref(), expected.as_ref());
+    }
+}
+
+#[test]
+fn references_that_are_copied_are_canonical() {
+    for raw in ["&amp;", "&lt;", "&gt;", "&#xD;"] {
+        assert!(chars::is_canonical(raw));
+        let mut out = Vec::new();
+        chars::put_reference(&mut out, chars::reference(&raw[1..raw.len() - 1]).unwrap());
+        assert_eq!(out, raw.as_bytes());
+    }
+    for raw in ["&#38;", "&quot;", "&apos;", "&#xd;", "&#13;"] {
+        assert!(!chars::is_canonical(raw), "{raw}");
+    }
 }

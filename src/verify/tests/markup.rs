@@ -17,12 +17,12 @@ fn ours(text: &str) -> Option<Parts<'_>> {
     loop {
         let kind = match walk.next().ok()? {
             Node::Start => 's',
-            Node::End(_) => 'e',
-            Node::Text(_) => 't',
-            Node::Cdata(_) => 'c',
+            Node::End => 'e',
+            Node::Text => 't',
+            Node::Cdata => 'c',
             Node::Reference(_) => 'r',
-            Node::Comment(_) => 'm',
-            Node::Instruction(..) => 'i',
+            Node::Comment => 'm',
+            Node::Instruction => 'i',
             Node::Eof => return Some(parts),
         };
         parts.push((kind, walk.raw()));

@@ -103,11 +103,11 @@ impl<'s, 'd> Run<'s, 'd> {
     /// AW-0111 with the place and what was expected; AW-0103 where more ids or keys would have to be remembered
     /// than the bounds allow.
     #[inline]
-    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node<'d>) -> Result<(), Refusal> {
+    pub(crate) fn node(&mut self, walk: &Walk<'d>, node: Node) -> Result<(), Refusal> {
         match node {
             Node::Start => self.start(walk),
-            Node::End(qname) => self.end(walk, qname),
-            Node::Text(raw) | Node::Cdata(raw) => self.characters(walk, raw),
+            Node::End => self.end(walk, walk.ended),
+            Node::Text | Node::Cdata => self.characters(walk, walk.characters()),
             Node::Reference(c) => {
                 if self.skipped > 0 {
                     return Ok(());
@@ -118,7 +118,7 @@ impl<'s, 'd> Run<'s, 'd> {
                 }
                 Ok(())
             }
-            Node::Comment(_) | Node::Instruction(..) | Node::Eof => Ok(()),
+            Node::Comment | Node::Instruction | Node::Eof => Ok(()),
         }
     }
 
@@ -174,14 +174,11 @@ impl<'s, 'd> Run<'s, 'd> {
         let (element, process) = match self.frames.len() {
             0 => (self.root(walk, name)?, Process::Strict),
             depth => match self.child(walk, namespace, name, depth)? {
-                Some(Step::Element(element)) => (Some(element), Process::Strict),
-                Some(Step::Wild(process)) if process != Process::Skip => {
-                    (self.schema.global_element(name), process)
-                }
-                _ => {
+                (_, Process::Skip) => {
                     self.skipped = 1;
                     return Ok(());
                 }
+                found => found,
             },
         };
         let declared = element.and_then(|id| self.schema.element(id));
@@ -234,15 +231,16 @@ impl<'s, 'd> Run<'s, 'd> {
         }
     }
 
-    /// What an element is to the one that it stands in; `None` for the enveloped signature that is left out.
+    /// The declaration of an element by the one that it stands in, and how it is looked at; the enveloped signature
+    /// that the schema does not allow is left out.
     fn child(
         &mut self,
         walk: &Walk<'d>,
         namespace: Ns,
         name: Name,
         depth: usize,
-    ) -> Result<Option<Step>, Refusal> {
-        let Some(parent) = self.frames.last_mut() else { return Ok(None) };
+    ) -> Result<(Option<ElementId>, Process), Refusal> {
+        let Some(parent) = self.frames.last_mut() else { return Ok((None, Process::Skip)) };
         parent.has_children = true;
         if depth == 1
             && let Some(at) = self.enveloped
@@ -267,10 +265,11 @@ impl<'s, 'd> Run<'s, 'd> {
         let first = signature && !self.signature;
         self.signature |= signature;
         match step {
-            Step::Element(_) | Step::Wild(_) => Ok(Some(step)),
+            Step::Element(element) => Ok((Some(element), Process::Strict)),
+            Step::Wild(process) => Ok((self.schema.global_element(name), process)),
             _ if first => {
                 self.enveloped = Some(walk.range().start);
-                Ok(None)
+                Ok((None, Process::Skip))
             }
             _ => Err(self.stray(walk, step)),
         }

@@ -78,6 +78,7 @@ pub(crate) struct SimpleType {
     facets: Facets,
     any: bool,
     has_ids: bool,
+    has_names: bool,
 }
 
 #[derive(Clone)]
@@ -148,7 +149,12 @@ impl SimpleType {
             Kind::List(_) => false,
             Kind::Union(members) => members.iter().any(|member| member.any) && facets.none(),
         };
-        Self { base, kind, builtin, whitespace, facets, any, has_ids }
+        let has_names = match &kind {
+            Kind::Atomic => matches!(builtin.primitive(), Primitive::QName | Primitive::Notation),
+            Kind::List(item) => item.has_names,
+            Kind::Union(members) => members.iter().any(|member| member.has_names),
+        };
+        Self { base, kind, builtin, whitespace, facets, any, has_ids, has_names }
     }
 
     /// The built-in type, the same one each time.
@@ -224,11 +230,7 @@ impl SimpleType {
 
     /// Whether its values can be qualified names, which need the prefixes in scope.
     pub(crate) fn has_names(&self) -> bool {
-        match &self.kind {
-            Kind::Atomic => matches!(self.builtin.primitive(), Primitive::QName | Primitive::Notation),
-            Kind::List(item) => item.has_names(),
-            Kind::Union(members) => members.iter().any(|member| member.has_names()),
-        }
+        self.has_names
     }
 
     /// The type that it is derived from; `None` for `anySimpleType`.

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 const CLIENTS: usize = 64;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 /// Messages accepted in a round.
 const MESSAGES: usize = 3000;
 /// Changes of each message in a round.

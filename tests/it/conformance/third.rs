@@ -42,8 +42,10 @@ const PSS: &str = "RSASSA-PSS with parameters is not known (RFC 9231, section 2.
 /// (Canonical XML 1.1, section 2.4). bergshamra takes it over, as 1.0 did.
 const XML_ID: &str = "xml:id is inherited (Canonical XML 1.1, section 2.4)";
 
-/// What we and the JDK refuse and bergshamra accepts: part of our reason.
-const LAXER: &[&str] = &[];
+/// What we and the JDK refuse and bergshamra accepts: part of our reason. An encoding that is not the one of the octets,
+/// or none at all, is an error (XML 1.0, section 4.3.3); bergshamra is handed text and does not look at it.
+const LAXER: &[&str] = &[ENCODING];
+const ENCODING: &str = "the XML declaration names another encoding";
 
 /// Whether bergshamra is known to accept what is refused for such a reason.
 pub fn laxer(reason: &str) -> Option<&'static str> {
@@ -134,5 +136,18 @@ mod tests {
             assert_eq!(judge.verdict(&signed), Ok(()), "{neighbour:?} {wrong}");
             assert_eq!(fault(&signed), None, "{neighbour:?}");
         }
+    }
+    #[test]
+    fn an_encoding_that_nobody_knows_is_let_pass() {
+        let pki = Pki::new();
+        let leaf = pki.leaf(Key::Rsa2048, |_| {});
+        let signer = Signer::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes()).unwrap();
+        let (_, anchor) = x509_parser::pem::parse_x509_pem(pki.anchor.as_bytes()).unwrap();
+        let document = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a/>";
+        let signed = signer.sign(document.as_bytes(), Profile::default()).unwrap();
+        let changed = String::from_utf8(signed).unwrap().replace("UTF-8", "UTF--8");
+        assert_eq!(Judge::new(anchor.contents).verdict(changed.as_bytes()), Ok(()));
+        let ours = signer.sign(changed.as_bytes(), Profile::default()).unwrap_err();
+        assert_eq!(laxer(&ours.to_string()), Some(ENCODING), "{ours}");
     }
 }

@@ -221,6 +221,8 @@ fn main() {
     let mut arguments = std::env::args().skip_while(|a| a != "--folder").skip(1);
     let parent =
         arguments.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    // The build may have another place.
+    std::fs::create_dir_all(&parent).unwrap();
     let folder = tempfile::tempdir_in(parent).unwrap();
     let (signer, anchor) = signer();
     let verifier = Verifier::new(verify::Settings {

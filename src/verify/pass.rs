@@ -344,7 +344,7 @@ fn feed<'d>(picker: &mut Picker<'_>, walk: &Walk<'d>, node: Node) {
         Node::End => picker.end(),
         Node::Text | Node::Cdata => {
             if walk.depth() > 0 && picker.wants_text() {
-                picker.text(&super::chars::lines(walk.characters()));
+                picker.text(&walk.lines());
             }
         }
         Node::Reference(c) => {

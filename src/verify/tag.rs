@@ -57,6 +57,7 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
+    /// The name at an offset. Always inlined, as what it asks.
     #[inline(always)]
     fn name(&self, from: usize) -> Result<Scanned, Refusal> {
         let Some(name) = names::scan(self.document.text, from) else {

@@ -204,6 +204,11 @@ impl<'d> Walk<'d> {
         if raw.starts_with('<') { self.within(CDATA.len(), "]]>".len()) } else { raw }
     }
 
+    /// The same with its line ends as line feeds (XML 1.0, section 2.11).
+    pub(crate) fn lines(&self) -> std::borrow::Cow<'d, str> {
+        chars::lines(self.characters())
+    }
+
     /// The content of the comment handed out last, as written.
     pub(crate) fn comment(&self) -> &'d str {
         self.within("<!--".len(), "-->".len())

@@ -185,10 +185,7 @@ fn walked(octets: &[u8], bound: usize, alone: usize) -> Result<Element, Refusal>
             Walked::Start => {
                 open.push(Open { element: start(&walk, open.len() == alone), text: String::new() })
             }
-            // Line ends are line feeds, within CDATA sections too (XML 1.0, section 2.11).
-            Walked::Text | Walked::Cdata => {
-                characters(&mut open, &walk.characters().replace("\r\n", "\n").replace('\r', "\n"));
-            }
+            Walked::Text | Walked::Cdata => characters(&mut open, &walk.lines()),
             Walked::Reference(c) => characters(&mut open, c.encode_utf8(&mut [0; 4])),
             Walked::Instruction => {
                 // SOAP 1.2, part 1, section 5: no processing instruction in a message.

@@ -7,6 +7,7 @@ use super::{Field, Node, Rule, short};
 use crate::domain::identifier::Malformed;
 use crate::domain::{Ars, DeclaredAttachment, Digest, Header, Identifier, ServiceKey};
 use crate::error::{Code, Location, Refusal};
+use crate::verify::Node as Walked;
 
 /// Octets of one picked value; longer ones are refused.
 const MAX_VALUE: usize = 1_024;
@@ -47,11 +48,10 @@ impl<'r> Picker<'r> {
 
     /// An element starts (namespace, local name). Then its attributes come.
     pub fn start(&mut self, namespace: &str, local: &str) {
-        self.current = None;
-        if self.beside > 0 {
-            self.beside += 1;
+        if self.passes(Walked::Start) {
             return;
         }
+        self.current = None;
         let Some(top) = self.open.last() else {
             self.open.push(0);
             return;
@@ -74,12 +74,11 @@ impl<'r> Picker<'r> {
 
     /// Goes by a node within an element that the rule does not know; whether it is one.
     #[inline]
-    pub(crate) fn passes(&mut self, node: crate::verify::Node) -> bool {
-        use crate::verify::Node::{End, Start};
+    pub(crate) fn passes(&mut self, node: Walked) -> bool {
         let beside = self.beside > 0;
         match node {
-            Start if beside => self.beside += 1,
-            End if beside => self.beside -= 1,
+            Walked::Start if beside => self.beside += 1,
+            Walked::End if beside => self.beside -= 1,
             _ => {}
         }
         beside
@@ -127,11 +126,10 @@ impl<'r> Picker<'r> {
 
     /// The element started last and not ended ends.
     pub fn end(&mut self) {
-        self.current = None;
-        if self.beside > 0 {
-            self.beside -= 1;
+        if self.passes(Walked::End) {
             return;
         }
+        self.current = None;
         self.open.pop();
     }
 

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Code, Refusal};
 use crate::verify::algorithms::DSIG;
-use crate::verify::chars;
 use crate::verify::names;
 use crate::verify::sign::Hash;
 use crate::verify::walk::{Attribute, Node, Walk};
@@ -136,7 +135,7 @@ impl<'d> Reader<'d> {
         let mut text = String::new();
         loop {
             match self.walk.next()? {
-                Node::Text => text.push_str(&chars::lines(self.walk.raw())),
+                Node::Text => text.push_str(&self.walk.lines()),
                 Node::Reference(c) => text.push(c),
                 Node::End => return Ok(text),
                 _ => {

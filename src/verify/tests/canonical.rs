@@ -1,8 +1,8 @@
 //! Canonical forms, after the examples of the recommendations.
 
-use super::super::Limits;
 use proptest::prelude::*;
 
+use super::super::Limits;
 use super::super::c14n::{Canonicaliser, Hasher, Inherited, Sink, inherits};
 use super::super::chars::{self, Out};
 use super::super::document::Document;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -202,6 +202,18 @@ impl Paced {
     }
 }
 
+/// Appends a piece to a document of at most `bound` octets (already checked). Its room grows eightfold: each growth
+/// takes fresh pages while the old ones are still there, and where pages are huge these are 2 MiB
+/// or more, however little is written to them; room that nothing is written to takes no memory.
+pub(crate) fn append(document: &mut BytesMut, piece: &[u8], bound: u64) {
+    let needed = document.len().saturating_add(piece.len());
+    if needed > document.capacity() {
+        let most = usize::try_from(bound).unwrap_or(usize::MAX).max(needed);
+        document.reserve(needed.saturating_mul(8).min(most) - document.len());
+    }
+    document.extend_from_slice(piece);
+}
+
 /// The refusal of a request larger than `bound`.
 pub(crate) fn over(bound: u64) -> Refusal {
     Refusal::new(
@@ -380,6 +392,20 @@ mod tests {
         assert!(memory.hold(Share::default()).take(4096).is_ok());
         let mut body = Paced::new(Body::from(vec![0; 2000]), pace(), 1999, None);
         assert_eq!(body.frame().await.unwrap().unwrap_err().code, Code::OverLimit);
+    }
+
+    #[test]
+    fn a_document_grows_in_few_steps_and_has_no_more_room_than_it_may() {
+        let (mut document, mut growths, bound) = (BytesMut::new(), 0, 1 << 20);
+        for n in 0..bound / 64 {
+            let before = document.capacity();
+            append(&mut document, &[n as u8; 64], bound);
+            growths += usize::from(document.capacity() != before);
+        }
+        assert_eq!(document.len() as u64, bound);
+        assert!(document.iter().enumerate().all(|(at, octet)| *octet == (at / 64) as u8));
+        assert!(growths <= 6, "{growths} growths");
+        assert!(document.capacity() as u64 <= 2 * bound, "{}", document.capacity());
     }
 
     #[test]

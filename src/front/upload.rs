@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::Core;
+use super::body::append;
 use super::gate::Caller;
 use crate::domain::Role;
 use crate::error::{Code, Refusal};
@@ -90,9 +91,9 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         if self.rest.is_empty() {
-            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+            append(&mut self.rest, &std::mem::take(&mut self.first), bound);
         }
-        self.rest.extend_from_slice(&chunk);
+        append(&mut self.rest, &chunk, bound);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::{Id, Problem, answer, caller, xml};
 use crate::domain::{Role, State as MessageState};
 use crate::error::{Code, Refusal};
 use crate::front::Core;
+use crate::front::body::append;
 use crate::front::multipart::{Media, Multipart, media, next_data};
 use crate::front::report::route;
 use crate::front::upload::{Upload, malformed};
@@ -105,7 +106,7 @@ pub(super) async fn validate(State(core): State<Arc<Core>>, request: Request) ->
             )
             .into());
         }
-        document.extend_from_slice(&chunk);
+        append(&mut document, &chunk, bound);
     }
     let checked = core.parts.intake.validate(&caller.entry.account, document.freeze()).await;
     let (placement, explanation) = checked?;

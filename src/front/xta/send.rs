@@ -16,6 +16,7 @@ use super::soap::Request;
 use super::tree::Element;
 use crate::domain::{DeclaredAttachment, Role, Timestamp};
 use crate::error::{Code, Refusal};
+use crate::front::body::append;
 use crate::front::gate::Caller;
 use crate::intake::order::TransportOrder;
 use crate::intake::store_refusal;
@@ -253,13 +254,16 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn payload_bound(&self, octets: usize) -> Result<(), Refusal> {
+    /// Appends a piece to the payload, within its bound and the memory for documents.
+    fn grow(&self, payload: &mut BytesMut, piece: &[u8]) -> Result<(), Refusal> {
         let bound = self.state.core.parts.limits.document_octets;
-        if octets as u64 > bound {
+        if (payload.len() + piece.len()) as u64 > bound {
             let words =
                 format!("the message has more than {bound} octets; send large contents as attachments");
             return Err(Refusal::new(Code::OverLimit, words));
         }
+        self.caller.hold.take(piece.len())?;
+        append(payload, piece, bound);
         Ok(())
     }
 
@@ -267,9 +271,7 @@ impl Collector<'_> {
         let mut payload = BytesMut::new();
         while let Some(chunk) = parts.chunk().await? {
             self.add(chunk.len())?;
-            self.payload_bound(payload.len() + chunk.len())?;
-            self.caller.hold.take(chunk.len())?;
-            payload.extend_from_slice(&chunk);
+            self.grow(&mut payload, &chunk)?;
         }
         Ok(payload.freeze())
     }
@@ -279,9 +281,7 @@ impl Collector<'_> {
         for piece in pieces(text) {
             let octets = decoded(&piece)?;
             self.add(octets.len())?;
-            self.payload_bound(payload.len() + octets.len())?;
-            self.caller.hold.take(octets.len())?;
-            payload.extend_from_slice(&octets);
+            self.grow(&mut payload, &octets)?;
         }
         Ok(payload.freeze())
     }

@@ -9,6 +9,7 @@ mod fault;
 mod identity;
 mod ids;
 mod instance;
+mod mark;
 mod text;
 
 use super::automaton::{Content, Step};

@@ -1,12 +1,12 @@
 //! Identity constraints while a document passes by (XSD 1.0 part 1, section 3.11.4).
 //!
 //! A path leads from an element to its descendants, so whether an open element is at its end is a comparison of the
-//! names of the open elements: no state is kept for paths, only the values that are to be unique.
+//! names of the open elements: no state is kept for paths, only marks of the values that are to be unique.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::fault::Trouble;
+use super::mark::{Mark, Marked, Marker};
 use crate::error::Refusal;
 use crate::verify::Walk;
 use crate::verify::xsd::model::{Element, Identity, IdentityId, IdentityKind, Path, Schema};
@@ -16,17 +16,22 @@ use crate::verify::xsd::types::Value;
 /// Values that are remembered for one document.
 const MAX_VALUES: usize = 100_000;
 
-type Key = Box<[Value]>;
-
 /// A constraint at an open element.
 struct Open<'s> {
     id: IdentityId,
     identity: &'s Identity,
     depth: usize,
-    /// The values so far; `false` where two elements below have the same (then none can be referred to).
-    keys: HashMap<Key, bool>,
+    /// The values so far, together; `false` where two elements below have the same (then none can be referred to).
+    keys: Marked<bool>,
     /// References and the places of their elements.
-    references: Vec<(Key, usize)>,
+    references: Vec<(Mark, usize)>,
+}
+
+impl Open<'_> {
+    /// How many values one of its elements has.
+    fn width(&self) -> usize {
+        self.identity.fields.len()
+    }
 }
 
 /// An element that a selector has found, while it is open.
@@ -34,7 +39,8 @@ struct Selected {
     /// The number of its constraint among the open ones.
     open: usize,
     depth: usize,
-    values: Vec<Option<Value>>,
+    /// Where its fields begin among those of all.
+    fields: usize,
 }
 
 /// All of a document's identity constraints.
@@ -45,10 +51,13 @@ pub(super) struct Tables<'s> {
     names: Vec<(Ns, Name)>,
     open: Vec<Open<'s>>,
     selected: Vec<Selected>,
+    /// The fields of the selected elements, one element's behind another's.
+    fields: Vec<Option<Mark>>,
     /// Values that are fields: depth, selected element, field.
     wanted: Vec<(usize, usize, usize)>,
     attributes: Vec<(Ns, Name, Value)>,
     values: usize,
+    marker: Marker,
 }
 
 impl<'s> Tables<'s> {
@@ -59,9 +68,11 @@ impl<'s> Tables<'s> {
             names: Vec::new(),
             open: Vec::new(),
             selected: Vec::new(),
+            fields: Vec::new(),
             wanted: Vec::new(),
             attributes: Vec::new(),
             values: 0,
+            marker: Marker::default(),
         }
     }
 
@@ -105,36 +116,34 @@ impl<'s> Tables<'s> {
         let depth = self.names.len();
         for id in declared.map_or(&[][..], |declared| &declared.identities) {
             if let Some(identity) = self.schema.identities.get(id.0 as usize) {
-                let (keys, references) = (HashMap::new(), Vec::new());
+                let (keys, references) = (Marked::default(), Vec::new());
                 self.open.push(Open { id: *id, identity, depth, keys, references });
             }
         }
         for (number, open) in self.open.iter().enumerate() {
             if open.identity.selector.iter().any(|path| leads(path, &self.names, open.depth)) {
-                let values = vec![None; open.identity.fields.len()];
-                self.selected.push(Selected { open: number, depth, values });
+                self.selected.push(Selected { open: number, depth, fields: self.fields.len() });
+                self.fields.resize(self.fields.len() + open.width(), None);
             }
         }
-        self.fields(depth).map_err(|trouble| trouble.at_start(walk))
+        self.look(depth).map_err(|trouble| trouble.at_start(walk))
     }
 
     /// Looks which fields the element that has started is, or has.
-    fn fields(&mut self, depth: usize) -> Result<(), Trouble> {
-        for (number, selected) in self.selected.iter_mut().enumerate() {
+    fn look(&mut self, depth: usize) -> Result<(), Trouble> {
+        for (number, selected) in self.selected.iter().enumerate() {
             let Some(open) = self.open.get(selected.open) else { continue };
-            let from = selected.depth;
+            let name = self.schema.names.local(open.identity.name);
             for (at, field) in open.identity.fields.iter().enumerate() {
-                let mut attributes = Vec::new();
-                for path in field.iter().filter(|path| leads(path, &self.names, from)) {
-                    match path.attribute {
-                        Some(step) => attributes.push(step),
-                        None if self.wanted.contains(&(depth, number, at)) => {}
-                        None => self.wanted.push((depth, number, at)),
+                let leads = |path: &Path| leads(path, &self.names, selected.depth);
+                for (ns, local, value) in &self.attributes {
+                    let is = |path: &Path| path.attribute.is_some_and(|step| step.fits(*ns, *local));
+                    if field.iter().any(|path| is(path) && leads(path)) {
+                        put(&mut self.fields, selected.fields + at, self.marker.mark(value), name)?;
                     }
                 }
-                let fits = |ns: Ns, name: Name| attributes.iter().any(|step| step.fits(ns, name));
-                for (_, _, value) in self.attributes.iter().filter(|(ns, name, _)| fits(*ns, *name)) {
-                    put(selected, at, value.clone(), self.schema.names.local(open.identity.name))?;
+                if field.iter().any(|path| path.attribute.is_none() && leads(path)) {
+                    self.wanted.push((depth, number, at));
                 }
             }
         }
@@ -171,15 +180,16 @@ impl<'s> Tables<'s> {
         nil: bool,
     ) -> Result<(), (Trouble, usize)> {
         while let Some((_, selected, field)) = self.wanted.pop_if(|(at, ..)| *at == depth) {
-            let Some(selected) = self.selected.get_mut(selected) else { continue };
+            let Some(selected) = self.selected.get(selected) else { continue };
             let Some(open) = self.open.get(selected.open) else { continue };
             let name = self.schema.names.local(open.identity.name);
             if nil && open.identity.kind == IdentityKind::Key {
                 let reason = format!("a field of the key {name} can't be nil");
                 return Err((Trouble::Invalid(reason), offset));
             }
-            match value.clone() {
-                Some(value) => put(selected, field, value, name).map_err(|trouble| (trouble, offset))?,
+            match &value {
+                Some(value) => put(&mut self.fields, selected.fields + field, self.marker.mark(value), name)
+                    .map_err(|trouble| (trouble, offset))?,
                 None if nil => {}
                 None => {
                     let reason = format!("a field of {name} must be a value, and this element holds none");
@@ -193,27 +203,31 @@ impl<'s> Tables<'s> {
         self.leave(depth, offset)
     }
 
-    /// The values of a selected element are complete.
+    /// The values of a selected element are complete; it is the last of the selected ones.
     fn take(&mut self, selected: Selected, offset: usize) -> Result<(), Trouble> {
         let Some(open) = self.open.get_mut(selected.open) else { return Ok(()) };
         let name = self.schema.names.local(open.identity.name);
-        let Some(key) = selected.values.into_iter().collect::<Option<Vec<Value>>>() else {
+        let fields = self.fields.get(selected.fields..).unwrap_or_default();
+        let complete = fields.iter().all(Option::is_some);
+        let key = self.marker.together(fields.iter().copied().flatten());
+        self.fields.truncate(selected.fields);
+        if !complete {
             return match open.identity.kind {
                 IdentityKind::Key => {
                     Err(Trouble::Invalid(format!("a field of the key {name} is missing here")))
                 }
                 _ => Ok(()),
             };
-        };
-        self.values += key.len();
+        }
+        self.values += open.width();
         if self.values > MAX_VALUES {
             return Err(Trouble::Bound("values of keys", MAX_VALUES));
         }
         if let IdentityKind::KeyRef(_) = open.identity.kind {
-            open.references.push((key.into(), offset));
+            open.references.push((key, offset));
             return Ok(());
         }
-        match open.keys.insert(key.into(), true) {
+        match open.keys.insert(key, true) {
             None => Ok(()),
             Some(_) => Err(Trouble::Invalid(format!(
                 "this element has the same values as another one, and {name} must be unique"
@@ -227,7 +241,7 @@ impl<'s> Tables<'s> {
         let closing = self.open.split_off(first);
         for open in &closing {
             let IdentityKind::KeyRef(key) = open.identity.kind else { continue };
-            let known = |reference: &Key| {
+            let known = |reference: &Mark| {
                 let own = closing.iter().filter(|other| other.id == key);
                 // Those of elements below have come up to the reference itself.
                 own.chain([open]).any(|other| other.keys.get(reference).copied().unwrap_or(false))
@@ -245,8 +259,8 @@ impl<'s> Tables<'s> {
                 self.open.iter_mut().filter(|open| open.identity.kind == IdentityKind::KeyRef(done.id))
             {
                 for key in done.keys.keys() {
-                    moved += key.len();
-                    match open.keys.entry(key.clone()) {
+                    moved += done.width();
+                    match open.keys.entry(*key) {
                         Entry::Vacant(entry) => drop(entry.insert(true)),
                         Entry::Occupied(mut entry) => drop(entry.insert(false)),
                     }
@@ -262,8 +276,8 @@ impl<'s> Tables<'s> {
 }
 
 /// Sets a field, which only one element or attribute may be.
-fn put(selected: &mut Selected, field: usize, value: Value, name: &str) -> Result<(), Trouble> {
-    match selected.values.get_mut(field) {
+fn put(fields: &mut [Option<Mark>], at: usize, value: Mark, name: &str) -> Result<(), Trouble> {
+    match fields.get_mut(at) {
         Some(slot @ None) => {
             *slot = Some(value);
             Ok(())

@@ -4,21 +4,18 @@
 //! libxml2, with which most of the field validates, has never looked, and the official examples of
 //! XWasser 1.0.0 have such references. What a message is routed by is none of them.
 
-use std::collections::HashSet;
-
 use super::fault::Trouble;
+use super::mark::{Marker, Marks};
 use crate::verify::xsd::types::{IdKind, SimpleType};
 
 /// Ids of one document.
 const MAX_IDS: usize = 100_000;
-/// Octets of them all.
-const MAX_OCTETS: usize = 8 << 20;
 
 /// The ids that have been seen.
 #[derive(Default)]
 pub(super) struct Ids {
-    seen: HashSet<Box<str>>,
-    octets: usize,
+    seen: Marks,
+    marker: Marker,
 }
 
 impl Ids {
@@ -29,10 +26,9 @@ impl Ids {
             if kind != IdKind::Id || result.is_err() {
                 return;
             }
-            self.octets += id.len();
-            if self.seen.len() >= MAX_IDS || self.octets > MAX_OCTETS {
+            if self.seen.len() >= MAX_IDS {
                 result = Err(Trouble::Bound("ids", MAX_IDS));
-            } else if !self.seen.insert(id.into()) {
+            } else if !self.seen.insert(self.marker.mark(id)) {
                 result = Err(Trouble::Invalid(
                     "this id stands at another element already; ids are unique".to_owned(),
                 ));

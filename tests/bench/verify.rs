@@ -80,7 +80,7 @@ fn best(mut work: impl FnMut()) -> Duration {
     let begin = Instant::now();
     let mut best = Duration::MAX;
     let mut rounds = 0;
-    while rounds < 20 || (begin.elapsed() < Duration::from_secs(2) && rounds < 20_000) {
+    while rounds < 20 || (begin.elapsed() < Duration::from_millis(400) && rounds < 20_000) {
         let start = Instant::now();
         work();
         best = best.min(start.elapsed());
@@ -166,22 +166,26 @@ impl World {
         Self { signer, trust, verifier, limits, key, message, value, folder }
     }
 
-    /// The times for the floor, the signature alone, and all.
+    /// The times for the floor, the signature alone, and all: the best of three turns, since other guests of the
+    /// machine may be busy for seconds.
     fn measure(&self, signed: &[u8]) -> [Duration; 3] {
-        let floor = best(|| {
-            black_box(quick_xml_pass(signed));
-            black_box(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed));
-            self.key.verify(&self.message, &self.value).unwrap();
-        });
-        let now = Timestamp::now();
-        let signature = best(|| {
-            black_box(verify_signature(signed, &self.limits, &self.trust, now).unwrap());
-        });
-        let octets = Bytes::copy_from_slice(signed);
-        let all = best(|| {
-            black_box(self.verifier.verify(octets.clone(), &[], now).unwrap());
-        });
-        [floor, signature, all]
+        let (now, octets) = (Timestamp::now(), Bytes::copy_from_slice(signed));
+        let mut times = [Duration::MAX; 3];
+        for _ in 0..3 {
+            let floor = best(|| {
+                black_box(quick_xml_pass(signed));
+                black_box(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed));
+                self.key.verify(&self.message, &self.value).unwrap();
+            });
+            let signature = best(|| {
+                black_box(verify_signature(signed, &self.limits, &self.trust, now).unwrap());
+            });
+            let all = best(|| {
+                black_box(self.verifier.verify(octets.clone(), &[], now).unwrap());
+            });
+            times = [times[0].min(floor), times[1].min(signature), times[2].min(all)];
+        }
+        times
     }
 }
 
@@ -211,7 +215,14 @@ fn main() {
             continue;
         }
         let signed = world.signer.sign(document.as_bytes(), Profile::default()).unwrap();
-        let [floor, signature, all] = world.measure(&signed);
+        std::fs::write(at("signed.xml"), &signed).unwrap();
+        // Ours and the peers twice in turn.
+        let turn = || {
+            let ours = world.measure(&signed);
+            (ours, peers.measure(&at("signed.xml"), &at("bench.xsd"), &at("anchor.pem"), copies))
+        };
+        let (first, second) = (turn(), turn());
+        let [floor, signature, all] = std::array::from_fn(|n| first.0[n].min(second.0[n]));
         println!(
             "{:<32}{:>12}{:>12}{:>7.2}{:>12}{:>7.2}",
             format!("{name} ({})", signed.len()),
@@ -221,8 +232,8 @@ fn main() {
             text(Some(all)),
             ratio(all, floor),
         );
-        std::fs::write(at("signed.xml"), &signed).unwrap();
-        let took = peers.measure(&at("signed.xml"), &at("bench.xsd"), &at("anchor.pem"), copies);
+        let took: [Option<Duration>; peers::NAMES.len()] =
+            std::array::from_fn(|n| first.1[n].into_iter().chain(second.1[n]).min());
         theirs.push((name, all, took));
     }
     println!("\n{:<24}{}", "document", peers::NAMES.map(|name| format!("{name:>32}")).concat());

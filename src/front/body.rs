@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_grows_in_few_steps_and_has_no_more_room_than_it_may() {
+    fn a_document_grows_in_few_steps_and_its_room_is_bounded() {
         let (mut document, mut growths, bound) = (BytesMut::new(), 0, 1 << 20);
         for n in 0..bound / 64 {
             let before = document.capacity();

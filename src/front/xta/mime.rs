@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::fault::Fault;
 use crate::error::{Code, Refusal};
-use crate::front::body::Hold;
+use crate::front::body::{Hold, append};
 use crate::front::multipart::{Head, Multipart, boundary, next_data, parameter};
 
 /// What a request's `Content-Type` says.
@@ -88,7 +88,7 @@ pub(crate) async fn open(media: &Media, mut body: Body, bound: usize, hold: &Hol
             return Err(Refusal::new(Code::OverLimit, words));
         }
         hold.take(chunk.len())?;
-        envelope.extend_from_slice(&chunk);
+        append(&mut envelope, &chunk, bound as u64);
         Ok(())
     };
     let Some(boundary) = &media.boundary else {

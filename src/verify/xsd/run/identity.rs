@@ -126,11 +126,11 @@ impl<'s> Tables<'s> {
                 self.fields.resize(self.fields.len() + open.width(), None);
             }
         }
-        self.look(depth).map_err(|trouble| trouble.at_start(walk))
+        self.find_fields(depth).map_err(|trouble| trouble.at_start(walk))
     }
 
     /// Looks which fields the element that has started is, or has.
-    fn look(&mut self, depth: usize) -> Result<(), Trouble> {
+    fn find_fields(&mut self, depth: usize) -> Result<(), Trouble> {
         for (number, selected) in self.selected.iter().enumerate() {
             let Some(open) = self.open.get(selected.open) else { continue };
             let name = self.schema.names.local(open.identity.name);
